@@ -1,0 +1,1 @@
+"""kargo-lab: a testbed and conformance suite for webhook receivers that trigger artifact discovery."""
