@@ -1,0 +1,152 @@
+"""A WSGI application on waitress in threads of this process: port 0, a clean stop, connections that can break.
+
+Every embedded platform is served by this one class. waitress was chosen because it needs nothing,
+spools large bodies to disk on both ways, and binds to a free port. What it lacks is added here: a
+stop that returns only when every socket is closed and every thread has ended, and a way for an
+application to break its own connection, which faults need.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+SOCKET = "kargo_lab.socket"  # environ key: the connection's own socket, for faults
+LARGEST_BODY = 1 << 42  # bytes; layers are large, and waitress' own limit is 1 GiB
+STOP_SECONDS = 5
+
+
+def drop_connection(_environ: Environ) -> NoReturn:
+    """End the connection here and now, as a crashed server does; what was written before is still sent."""
+    raise ClientDisconnected
+
+
+def reset_connection(environ: Environ) -> NoReturn:
+    """End the connection with a TCP reset instead of an orderly close."""
+    linger = struct.pack("ii", 1, 0)  # on, zero seconds: close() then discards and resets
+    environ[SOCKET].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    raise ClientDisconnected
+
+
+class _Task(WSGITask):
+    def get_environment(self) -> Any:
+        environ = super().get_environment()
+        environ[SOCKET] = self.channel.socket
+        return environ
+
+
+class _Channel(HTTPChannel):
+    task_class = _Task
+
+
+class _TcpServer(TcpWSGIServer):
+    channel_class = _Channel
+
+
+class _Workers(ThreadedTaskDispatcher):
+    """waitress' pool, which remembers its threads so that they can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[threading.Thread] = []
+
+    def start_new_thread(self, target: Any, thread_no: int) -> None:
+        thread = threading.Thread(target=target, name=f"waitress-{thread_no}", args=(thread_no,), daemon=True)
+        self.started.append(thread)
+        thread.start()
+
+
+class Server:
+    """Serves `application` between `start()` and `stop()`, or as a context manager.
+
+    `port` 0 takes a free one; `url` and `host` (`127.0.0.1:4711`) are known once it is started.
+    `stopping` is set at the beginning of the end: whoever waits inside a request should wait on it.
+    """
+
+    def __init__(
+        self, application: Application, *, address: str = "127.0.0.1", port: int = 0, threads: int = 8
+    ) -> None:
+        self.application, self.address, self._wanted_port, self._threads = application, address, port, threads
+        self.port = port
+        self.stopping = threading.Event()
+        self._server: Any = None  # the published types of waitress' server are wrong in four places
+
+    def start(self) -> Self:
+        """Bind, listen and serve; the port answers when this returns."""
+        self._workers, self._map = _Workers(), dict[int, Any]()
+        settings = Adjustments(
+            host=self.address,
+            port=self._wanted_port,
+            ident="kargo-lab",
+            threads=self._threads,
+            connection_limit=2000,
+            recv_bytes=1 << 18,
+            max_request_body_size=LARGEST_BODY,
+            asyncore_use_poll=True,  # select() ends at file descriptor 1023
+            log_socket_errors=False,
+            channel_timeout=600,
+        )
+        try:
+            self._server = _TcpServer(self.application, self._map, dispatcher=self._workers, adj=settings)
+        except OSError:
+            wasyncore.close_all(self._map)
+            raise
+        self._workers.set_thread_count(self._threads)
+        self.port = int(self._server.effective_port)
+        self.stopping.clear()
+        self._loop = threading.Thread(target=self._server.run, name=f"serving-{self.port}", daemon=True)
+        self._loop.start()
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end every thread. A second call does nothing."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        self.stopping.set()
+        # The trigger goes last: a worker that still writes would otherwise write its wake-up byte
+        # to a file descriptor that may belong to somebody else by then.
+        server.trigger.pull_trigger(lambda: self._close_connections(server))
+        self._workers.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
+        for thread in self._workers.started:
+            thread.join(STOP_SECONDS)
+        server.trigger.pull_trigger(server.trigger.close)
+        self._loop.join(STOP_SECONDS)
+
+    @staticmethod
+    def _close_connections(server: Any) -> None:
+        wasyncore.dispatcher.close(server)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+
+    @property
+    def host(self) -> str:
+        """Address and port, as an image reference begins with."""
+        return f"{self.address}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Without a slash at the end."""
+        return f"http://{self.host}"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
