@@ -1,0 +1,265 @@
+"""Cases: what a case says, read from files that any language may consume, and multiplied visibly.
+
+One file is one behaviour. It holds defaults and a list of cases; a case with rows under `with` is one
+case a row. The id is the file's place, the case's `id` and the row's `as`, joined by slashes: it reads
+as a path and never changes. Everything is checked against the published JSON Schema first, so that an
+unknown key is an error that says where.
+"""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+from jsonschema import Draft202012Validator
+
+from kargo_lab import profiles, shipped
+from kargo_lab.errors import ManifestError, Misfit, UsageError
+
+LEVELS = ("core", "extended", "strict")
+SCHEMA = Path(__file__).parent / "schemas" / "case.schema.json"
+# In the order of release; `since` and `until` name minors, `latest` is beyond the last of them.
+MINORS = ("v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "latest")
+_DEFAULTS = ("receiver", "level", "since", "until", "source", "setup", "features")
+_PLACEHOLDER = re.compile(r"<([a-z][a-z0-9-]*)>")
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One thing that happens, and what must be seen of it. `do` names the kind; `detail` is the YAML below it."""
+
+    do: str
+    detail: Mapping[str, Any]
+    expect: Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """One case, with its parameters already put in. Names in angle brackets that belong to a run stay."""
+
+    id: str
+    says: str
+    level: str
+    source: str
+    since: str
+    until: str | None
+    receiver: Mapping[str, Any] | None
+    setup: Mapping[str, Any]
+    steps: tuple[Step, ...]
+    features: frozenset[str]
+    file: str
+    line: int
+
+    @property
+    def group(self) -> str:
+        """The first part of the id: the platform, or the topic."""
+        return self.id.partition("/")[0]
+
+    @property
+    def slug(self) -> str:
+        """Twelve characters that stand for the id in names of objects and repositories."""
+        return "c" + hashlib.sha256(self.id.encode()).hexdigest()[:11]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The ways of seeing without which nothing of this case could be judged."""
+        wanted: set[str] = set()
+        for step in self.steps:
+            for key in step.expect:
+                wanted.add(_SEEN_BY.get(key, "answer"))
+        return frozenset(wanted)
+
+    def holds_for(self, profile: str) -> bool:
+        """Whether the case speaks about this profile; `recommended` has the cases of `latest` that it keeps, and strict ones."""
+        if profile == "recommended":
+            return self.until in (None, "latest")
+        if self.level == "strict":
+            return False
+        at = MINORS.index(profile)
+        return MINORS.index(self.since) <= at and (self.until is None or at <= MINORS.index(self.until))
+
+
+# What an expectation is read from. "effect" is satisfied by calls at the lab's sources or by state.
+_SEEN_BY = {"refreshed": "effect", "promotions": "state", "discovered": "state", "freight": "state", "receiver": "state", "condition": "state", "requests": "calls"}
+
+
+class _LineLoader(yaml.SafeLoader):
+    """Keeps the line of every mapping under the key `__line__`, and refuses duplicate keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key_node.value!r} stands twice", key_node.start_mark)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _construct_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_LineLoader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)  # a date in a payload is text
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def load(folder: Path | None = None) -> tuple[Case, ...]:
+    """All cases below `folder` (default: those that ship with the lab), in the order of their ids' files.
+
+    Raises ManifestError with every misfit of every file.
+    """
+    root = folder or shipped.folder("conformance") / "cases"
+    files = sorted(root.rglob("*.yaml"))
+    misfits: list[Misfit] = []
+    cases: list[Case] = []
+    if not files:
+        misfits.append(Misfit(str(root), 0, "", "there is no case file here; expected *.yaml"))
+    for file in files:
+        try:
+            cases += _read(file, file.relative_to(root).with_suffix("").as_posix())
+        except ManifestError as error:
+            misfits += error.misfits
+    counts: dict[str, Case] = {}
+    for case in cases:
+        if (other := counts.setdefault(case.id, case)) is not case:
+            misfits.append(Misfit(case.file, case.line, "", f"the id {case.id} is taken by {other.file}:{other.line}"))
+    if misfits:
+        raise ManifestError(misfits)
+    return tuple(cases)
+
+
+def _read(file: Path, place: str) -> list[Case]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        document = yaml.load(text, Loader=_LineLoader)  # noqa: S506 - a SafeLoader
+        lines = _case_lines(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ManifestError([Misfit(str(file), mark.line + 1 if mark else 0, "", str(getattr(error, "problem", error)))]) from None
+    misfits = [Misfit(str(file), _line_of(lines, list(flaw.absolute_path)), flaw.json_path.removeprefix("$."), flaw.message) for flaw in _validator().iter_errors(document)]
+    if misfits:
+        raise ManifestError(misfits)
+    cases: list[Case] = []
+    for index, entry in enumerate(document["cases"]):
+        merged = {key: copy.deepcopy(document[key]) for key in _DEFAULTS if key in document}
+        setup = {**merged.pop("setup", {}), **entry.get("setup", {})}
+        merged |= {key: value for key, value in entry.items() if key != "setup"}
+        for row in entry.get("with", [{}]):
+            cases.append(_case(merged, setup, row, place, str(file), lines[index]))
+    return cases
+
+
+def _case_lines(text: str) -> list[int]:
+    """The line of each element of `cases`, from the composed nodes."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if isinstance(root, yaml.MappingNode):
+        for key, value in root.value:
+            if key.value == "cases" and isinstance(value, yaml.SequenceNode):
+                return [item.start_mark.line + 1 for item in value.value]
+    return []
+
+
+def _line_of(lines: Sequence[int], path: list[Any]) -> int:
+    if len(path) > 1 and path[0] == "cases" and isinstance(path[1], int) and path[1] < len(lines):
+        return lines[path[1]]
+    return 0
+
+
+def _case(merged: Mapping[str, Any], setup: Mapping[str, Any], row: Mapping[str, Any], place: str, file: str, line: int) -> Case:
+    values = {key: value for key, value in row.items() if key != "as"}
+    entry = fill(dict(merged), values)
+    receiver = entry.get("receiver")
+    steps = entry.get("steps") or [{key: entry[key] for key in ("send", "expect") if key in entry}]
+    return Case(
+        id="/".join(part for part in (place, entry["id"], row.get("as", "")) if part),
+        says=entry["says"],
+        level=str(values.get("level", entry.get("level", "core"))),
+        source=entry.get("source", ""),
+        since=str(values.get("since", entry.get("since", "v1.6"))),
+        until=values.get("until", entry.get("until")),
+        receiver={"type": receiver} if isinstance(receiver, str) else receiver,
+        setup=fill(dict(setup), values),
+        steps=tuple(_step(step) for step in steps),
+        features=frozenset(entry.get("features", ())),
+        file=file,
+        line=line,
+    )
+
+
+def _step(step: Mapping[str, Any]) -> Step:
+    do = next((key for key in step if key != "expect"), "look")
+    return Step(do=do, detail=step.get(do) or {}, expect=step.get("expect", {}))
+
+
+def fill(value: Any, names: Mapping[str, Any]) -> Any:
+    """`value` with `<name>` replaced, all the way down; a text that is nothing but `<name>` becomes the value itself.
+
+    Names that are not known stay as they are: a second filling, at run time, knows the addresses.
+    """
+    if isinstance(value, str):
+        whole = _PLACEHOLDER.fullmatch(value)
+        if whole and whole[1] in names:
+            return names[whole[1]]
+        return _PLACEHOLDER.sub(lambda hit: str(names[hit[1]]) if hit[1] in names else hit[0], value)
+    if isinstance(value, dict):
+        return {fill(key, names): fill(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, names) for item in value]
+    return value
+
+
+def placeholders(value: Any) -> Iterator[str]:
+    """Every `<name>` that is left in `value`."""
+    if isinstance(value, str):
+        yield from _PLACEHOLDER.findall(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from placeholders(key)
+            yield from placeholders(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from placeholders(item)
+
+
+def select(cases: Iterable[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
+    """The cases that any of the patterns names; a pattern is an id with `*` and `?`, or the beginning of one up to a slash.
+
+    A pattern that starts with `!` takes cases out again. A pattern that names none is a UsageError.
+    """
+    every = tuple(cases)
+    if not patterns:
+        return every
+    wanted: set[str] = set()
+    if all(pattern.startswith("!") for pattern in patterns):
+        wanted = {case.id for case in every}
+    for pattern in patterns:
+        out = pattern.startswith("!")
+        found = {case.id for case in every if _names(pattern.lstrip("!"), case.id)}
+        if not found:
+            near = sorted({case.id.rpartition("/")[0] for case in every})
+            raise UsageError(f"the pattern {pattern!r} selects no case; see `kargo-lab conformance list` (groups: {', '.join(near[:12])}, ...)")
+        wanted = wanted - found if out else wanted | found
+    return tuple(case for case in every if case.id in wanted)
+
+
+def _names(pattern: str, case_id: str) -> bool:
+    return case_id == pattern or case_id.startswith(pattern.rstrip("/") + "/") or fnmatch.fnmatchcase(case_id, pattern)
+
+
+def for_profile(cases: Iterable[Case], profile: str) -> tuple[Case, ...]:
+    """The cases that hold for one profile; an unknown one is a UsageError."""
+    profiles.get(profile)
+    return tuple(case for case in cases if case.holds_for(profile))

@@ -1,0 +1,56 @@
+"""Implementations under test: anything with a webhook URL. All targets have the shape that `Target` draws.
+
+What a target offers beside the answer decides what can be seen of a case: `calls` that arrive at the lab's
+own sources need nothing from the target but that it discovers; `state` needs the lab API or Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kargo_lab.conformance.exchange import Exchange
+from kargo_lab.conformance.plans import Plan
+from kargo_lab.conformance.requests import Request
+
+if TYPE_CHECKING:
+    from kargo_lab.conformance.world import World
+
+
+class Target(Protocol):
+    """What the runner asks of a target. Every call may raise LabError: the case is then an error, not a failure."""
+
+    name: str
+    profile: str
+    offers: frozenset[str]  # of "answer", "calls", "state"
+    features: frozenset[str]  # further things a case may ask for
+    settle_seconds: float  # how long an effect may take; waited once, for all cases together
+
+    def open(self, plans: Sequence[Plan], world: World) -> None:
+        """Configure everything, and return when it is in force and first discoveries are over."""
+
+    def path(self, plan: Plan) -> str:
+        """The receiver's path for this case, as the target publishes it where it can be asked."""
+
+    def exchange(self, request: Request) -> Exchange:
+        """Send one request to the target."""
+
+    def state(self, plan: Plan) -> Mapping[str, Any]:
+        """What the target says of the case's objects, by their short names; empty without `state`.
+
+        `refresh`: Warehouse -> token; `promotions`: Promotion -> token; `discovered`: Warehouse -> list of
+        references; `freight`: Warehouse -> number; `conditions`: object -> type -> [status, reason];
+        `receiver`: {path, url} or None.
+        """
+
+    def change(self, plan: Plan, detail: Mapping[str, Any]) -> None:
+        """Change the configuration as a case's `change` says."""
+
+    def pause(self) -> None:
+        """Return when the next refresh can be told from the last one (Kargo's tokens have whole seconds)."""
+
+    def settle(self, plans: Sequence[Plan]) -> None:
+        """Return when whatever the deliveries so far caused has happened."""
+
+    def close(self) -> None:
+        """Take away what `open` made."""
