@@ -1,0 +1,329 @@
+"""JSON as Go's encoding/json reads and writes it, which is what every receiver does with a body.
+
+Python's `json` accepts and refuses other texts, and it knows no declared types. Go decodes into
+structs: member names are compared without regard to case, members that nobody declared are skipped,
+repeated objects are merged, `null` leaves the zero value, and a declared member of another type is an
+error although nobody reads it. `SHAPE`s declare such structs; `decode` answers what Go would hold.
+
+Import it as `from kargo_lab.rules import json as gojson`. Source: receivers.md 3.3, the package
+documentation of encoding/json, and Go 1.26 asked case by case. Nothing but JSONError is raised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import attrs
+
+from kargo_lab.rules.jsontext import JSONError, Number, Pairs, parse, text_of
+from kargo_lab.rules.jsonwrite import dumps
+
+__all__ = [
+    "ANY",
+    "BOOL",
+    "FLOAT",
+    "INT64",
+    "TEXT",
+    "TIME",
+    "TIMESTAMP",
+    "JSONError",
+    "ListOf",
+    "MapOf",
+    "Nullable",
+    "Scalar",
+    "Shape",
+    "Struct",
+    "decode",
+    "dumps",
+    "loads",
+    "text_of",
+]
+
+
+@attrs.frozen
+class Scalar:
+    """A type without parts; `kind` is Go's name for it, `zero` its value where nothing was said."""
+
+    kind: str
+    zero: Any
+
+
+TEXT = Scalar("string", "")
+INT64 = Scalar("int64", 0)
+FLOAT = Scalar("float64", 0.0)
+BOOL = Scalar("bool", False)
+ANY = Scalar("interface {}", None)
+# Times are checked and kept as they are spelled: receivers only need to know whether Go accepts them.
+TIME = Scalar("time.Time", "")
+TIMESTAMP = Scalar("github.Timestamp", "")  # go-github's: Unix seconds, or RFC 3339
+
+
+@attrs.frozen
+class Nullable:
+    """A pointer: None where the member is absent or null, else what it points at."""
+
+    shape: Shape
+
+
+@attrs.frozen
+class ListOf:
+    """A slice; empty where absent or null."""
+
+    shape: Shape
+
+
+@attrs.frozen
+class MapOf:
+    """A map with text for keys; empty where absent or null."""
+
+    shape: Shape
+
+
+def _folded(name: str) -> str:
+    """A member name as Go compares it: ASCII in upper case, with the two letters that fold into ASCII."""
+    return name.replace("\u017f", "S").replace("\u212a", "K").upper()
+
+
+@attrs.frozen
+class Struct:
+    """Declared members, by their ASCII names. It decodes to a dict that holds every one of them."""
+
+    fields: Mapping[str, Shape]
+    _by_fold: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        by_fold: dict[str, str] = {}
+        for name in self.fields:
+            by_fold.setdefault(_folded(name), name)
+        object.__setattr__(self, "_by_fold", by_fold)
+
+    def field(self, name: str) -> str | None:
+        """The declared name that a member's name stands for: spelled so, else the first that folds alike."""
+        return name if name in self.fields else self._by_fold.get(_folded(name))
+
+
+Shape = Scalar | Nullable | ListOf | MapOf | Struct
+
+
+class _Slice(list[Any]):
+    """A slice with what lies behind its end: Go writes a repeated list over the elements of the first."""
+
+    __slots__ = ("spare",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare: list[Any] = []
+
+
+def loads(body: bytes) -> Any:
+    """The value of `body` as Go holds it in an `any`: numbers are floats, the last of equal names wins."""
+    return _plain(parse(body), body)
+
+
+def decode(body: bytes, shape: Shape) -> Any:
+    """The value of `body` in the declared shape: dict, list, str, int, float, bool, or None for a nil pointer."""
+    return _Reader(body).read(shape, parse(body), _UNSET, "")
+
+
+def _plain(tree: Any, body: bytes) -> Any:
+    """A tree without the marks of its spelling. Iterative: bodies may be 10000 levels deep."""
+    out: list[Any] = []
+    waiting: list[tuple[Any, list[Any] | dict[str, Any], Any]] = [(tree, out, None)]
+    while waiting:
+        node, target, key = waiting.pop()
+        value: Any = node
+        if isinstance(node, Number):
+            value = _float(node, body, "")
+        elif isinstance(node, Pairs):
+            value = {}
+            # A member that is overwritten is read too: a number in it that does not fit is still an error.
+            waiting.extend((member, value, name) for name, member in reversed(node))
+        elif isinstance(node, list):
+            value = [None] * len(node)
+            waiting.extend((member, value, index) for index, member in reversed([*enumerate(node)]))
+        if key is None:
+            target.append(value)  # type: ignore[union-attr] # only the root has no key, and its target is a list
+        else:
+            target[key] = value
+    return out[0]
+
+
+def _misfit(what: str, kind: str, path: str, body: bytes) -> JSONError:
+    where = f"Go struct field {path}" if path else "Go value"
+    return JSONError(f"json: cannot unmarshal {what} into {where} of type {kind}", text_of(body))
+
+
+def _float(number: Number, body: bytes, path: str) -> float:
+    value = float(number)
+    if value in (float("inf"), float("-inf")):
+        raise _misfit(f"number {number}", "float64", path, body)
+    return value
+
+
+_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:([.,])\d+)?(?:Z|[+-](\d\d):(\d\d))", re.ASCII)
+
+
+def _is_time(text: str, *, strict: bool) -> bool:
+    """Whether Go reads `text` as RFC 3339.
+
+    `strict` is how JSON times are read since Go 1.20. The layout alone also takes an hour of one
+    digit, a comma, and offsets of 24 hours and 60 minutes.
+    """
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        return False
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    offset_hour, offset_minute = int(found[8] or 0), int(found[9] or 0)
+    if strict and (len(found[4]) == 1 or found[7] == "," or offset_hour == 24 or offset_minute == 60):
+        return False
+    if max(hour - 23, minute - 59, second - 59, offset_hour - 24, offset_minute - 60) > 0:
+        return False
+    try:
+        date(year or 2000, month, day)  # Go has a year 0, a leap year like 2000
+    except ValueError:
+        return False
+    return True
+
+
+class _Reader:
+    """Decodes one tree. Recursion is as deep as the shape, and shapes are ours."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def read(self, shape: Shape, node: Any, before: Any, path: str) -> Any:
+        """The value of `node`; `before` is what an earlier member of the same name left, or `_UNSET`."""
+        if isinstance(shape, Scalar):
+            return self.scalar(shape, node, shape.zero if before is _UNSET else before, path)
+        if isinstance(shape, Nullable):
+            return None if node is None else self.read(shape.shape, node, _UNSET if before is None else before, path)
+        if isinstance(shape, Struct):
+            return self.struct(shape, node, before, path)
+        if isinstance(shape, MapOf):
+            return self.map(shape, node, before, path)
+        return self.list(shape, node, before, path)
+
+    def struct(self, shape: Struct, node: Any, before: Any, path: str) -> dict[str, Any]:
+        """A struct; null leaves it as it is."""
+        value: dict[str, Any] = {} if before is _UNSET else before
+        if node is not None:
+            for name, member in self.pairs(node, "struct", path):
+                field = shape.field(name)
+                if field is not None:
+                    inner = f"{path}.{field}" if path else field
+                    value[field] = self.read(shape.fields[field], member, value.get(field, _UNSET), inner)
+        for field, inner_shape in shape.fields.items():
+            if field not in value:
+                value[field] = _zero(inner_shape)
+        return value
+
+    def map(self, shape: MapOf, node: Any, before: Any, path: str) -> dict[str, Any]:
+        """A map; null empties it, an object adds to it, and each of its values starts afresh."""
+        if node is None:
+            return {}
+        value: dict[str, Any] = {} if before is _UNSET else before
+        for name, member in self.pairs(node, "map", path):
+            value[name] = self.read(shape.shape, member, _UNSET, path)
+        return value
+
+    def list(self, shape: ListOf, node: Any, before: Any, path: str) -> list[Any]:
+        """A slice. The elements of an earlier list of the same name are decoded into, as Go does."""
+        value = _Slice()
+        if node is None or node == []:
+            return value
+        if not isinstance(node, list) or isinstance(node, Pairs):
+            raise _misfit(_kind(node), "slice", path, self.body)
+        earlier = [*before, *before.spare] if isinstance(before, _Slice) else []
+        for index, member in enumerate(node):
+            value.append(self.read(shape.shape, member, earlier[index] if index < len(earlier) else _UNSET, path))
+        value.spare = earlier[len(node) :]
+        return value
+
+    def pairs(self, node: Any, kind: str, path: str) -> Pairs:
+        """The members of an object."""
+        if not isinstance(node, Pairs):
+            raise _misfit(_kind(node), kind, path, self.body)
+        return node
+
+    def scalar(self, shape: Scalar, node: Any, before: Any, path: str) -> Any:
+        """A value without declared parts; null leaves what was there."""
+        if shape is ANY:
+            return _plain(node, self.body)
+        if node is None:
+            if shape is TIMESTAMP:  # go-github's own reader is asked even about null, and refuses it
+                raise _misfit("null", shape.kind, path, self.body)
+            return before
+        value = _SCALARS[shape.kind](node, self.body, path)
+        if value is None:
+            raise _misfit(_kind(node), shape.kind, path, self.body)
+        return value
+
+
+def _text(node: Any, _body: bytes, _path: str) -> str | None:
+    return node if isinstance(node, str) and not isinstance(node, Number) else None
+
+
+def _bool(node: Any, _body: bytes, _path: str) -> bool | None:
+    return node if isinstance(node, bool) else None
+
+
+def _number(node: Any, body: bytes, path: str) -> float | None:
+    return _float(node, body, path) if isinstance(node, Number) else None
+
+
+_INT64 = re.compile(r"-?[0-9]{1,19}")
+
+
+def _int(node: Any, body: bytes, path: str) -> int | None:
+    if not isinstance(node, Number):
+        return None
+    # 19 digits are enough for 64 bits; longer spellings would make `int` slow.
+    if not _INT64.fullmatch(node) or not -(2**63) <= int(node) < 2**63:
+        raise _misfit(f"number {node}", "int64", path, body)
+    return int(node)
+
+
+def _time(node: Any, body: bytes, path: str) -> str | None:
+    text = _text(node, body, path)
+    return text if text is not None and _is_time(text, strict=True) else None
+
+
+def _timestamp(node: Any, body: bytes, path: str) -> str | None:
+    if isinstance(node, Number):
+        return str(_int(node, body, path))
+    text = _text(node, body, path)
+    return text if text is not None and _is_time(text, strict=False) else None
+
+
+_SCALARS = {
+    "string": _text,
+    "int64": _int,
+    "float64": _number,
+    "bool": _bool,
+    "time.Time": _time,
+    "github.Timestamp": _timestamp,
+}
+_UNSET: Any = object()
+
+
+def _kind(node: Any) -> str:
+    """What Go calls a value that does not fit."""
+    if isinstance(node, Number):
+        return "number"
+    if isinstance(node, Pairs):
+        return "object"
+    return {str: "string", bool: "bool", list: "array"}[type(node)]
+
+
+def _zero(shape: Shape) -> Any:
+    """What Go holds where nothing was said."""
+    if isinstance(shape, Scalar):
+        return shape.zero
+    if isinstance(shape, Nullable):
+        return None
+    if isinstance(shape, Struct):
+        return {name: _zero(inner) for name, inner in shape.fields.items()}
+    return {} if isinstance(shape, MapOf) else _Slice()
