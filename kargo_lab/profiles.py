@@ -166,6 +166,11 @@ class Profile:
     sharded_default_controller: bool = True
     header_timeout_seconds: float = 30.0  # 0: none
 
+    # The engine, better than any Kargo; all off in Kargo's rows.
+    lost_refresh: bool = True  # a refresh whose discovery failed counts as handled
+    broken_subscription: str = "discards-all"  # one that fails discards the results of the others; or "keeps-others"
+    interval_jitter: float = 0.0  # the timer is longer by up to this share, so that a fleet spreads out
+
     def accepts(self, receiver_type: str, event: str) -> bool:
         """True if this version's receiver of the type knows the event."""
         return event in self.receiver_events.get(receiver_type, ())
@@ -287,6 +292,9 @@ RECOMMENDED = attrs.evolve(
     advertised_algorithm_only=True,
     deletions_refresh=False,
     constant_time_tokens=True,
+    lost_refresh=False,
+    broken_subscription="keeps-others",
+    interval_jitter=0.1,
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

@@ -1,0 +1,107 @@
+"""Time as an argument: one protocol, a wall clock, and a virtual clock that only moves when told to.
+
+The engine, the rate limiter and every source ask their clock and never the operating system, so the
+same code runs a minute of real traffic or a month of a fleet's life in a second. Instants are aware
+datetimes in UTC; spans are seconds. Virtual time has steps of one microsecond, the finest that a
+datetime can hold.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+TICK_SECONDS = 1e-6
+
+
+class Clock(Protocol):
+    """What may be asked of a clock."""
+
+    def now(self) -> datetime:
+        """The instant, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds; at once for none or fewer."""
+        ...
+
+
+class WallClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """The instant, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+class VirtualClock:
+    """Time that stands still until `wait()` or `advance()` moves it; safe to read from any thread."""
+
+    def __init__(self, start: datetime = EPOCH) -> None:
+        self._start, self._microseconds = start, 0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """The instant, in UTC."""
+        return self._start + timedelta(microseconds=self._microseconds)
+
+    def monotonic(self) -> float:
+        """Seconds since the start."""
+        return self._microseconds / 1e6
+
+    def wait(self, seconds: float) -> None:
+        """Move on by so much, which is what waiting comes to."""
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Move on; time never goes back, so a negative span is none."""
+        if seconds > 0:
+            with self._lock:
+                # Rounded up: whoever waits until an instant must not wake before it.
+                self._microseconds += -int(-seconds * 1e6 // 1)
+
+    def advance_to(self, monotonic: float) -> None:
+        """Move on to a moment as `monotonic()` counts; one that has passed changes nothing."""
+        with self._lock:
+            self._microseconds = max(self._microseconds, round(monotonic * 1e6))
+
+
+class Stopwatch:
+    """A clock that starts where another stands and then runs ahead on its own.
+
+    On a virtual clock a pass is computed in one go, at the moment it starts; its waiting is measured
+    on a stopwatch, and its end takes place when the main clock has come that far. So two passes
+    overlap in virtual time although nothing runs in parallel.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._began = clock, clock.monotonic()
+        self.elapsed = 0.0
+
+    def now(self) -> datetime:
+        """The instant, in UTC, including what was waited here."""
+        return self._clock.now() + timedelta(seconds=self.elapsed)
+
+    def monotonic(self) -> float:
+        """The other clock's count, plus what was waited here."""
+        return self._clock.monotonic() + self.elapsed
+
+    def wait(self, seconds: float) -> None:
+        """Count the seconds; nothing sleeps."""
+        self.elapsed += max(0.0, seconds)
