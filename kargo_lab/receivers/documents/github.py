@@ -1,8 +1,9 @@
 """GitHub's event documents, as the Go types that Kargo decodes them into.
 
-A member of the wrong JSON type is a 400 even where nothing reads it, so all declared members are listed: by
-type, then by name. Read off go-github v76 (Kargo v1.11 and HEAD) by reflection; older releases differ in members
-that no receiver reads. `timestamp` takes Unix seconds or RFC 3339.
+A member of the wrong JSON type is a 400 even where nothing reads it, so all declared members are
+listed: by type, in Go's notation, then by name. Read off go-github v76 (Kargo v1.11 and HEAD) by
+reflection; older releases differ in members that no receiver reads. `timestamp` takes Unix seconds
+or RFC 3339. Members that Go keeps unread are left out.
 """
 
 from __future__ import annotations
@@ -13,72 +14,73 @@ from types import MappingProxyType
 STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "PingEvent": {
-            "string": "zen",
-            "int64": "hook_id",
-            "Hook": "hook",
-            "Installation": "installation",
-            "Organization": "organization",
-            "Repository": "repository",
-            "User": "sender",
+            "*string": "zen",
+            "*int64": "hook_id",
+            "*Hook": "hook",
+            "*Installation": "installation",
+            "*Organization": "organization",
+            "*Repository": "repository",
+            "*User": "sender",
         },
         "Hook": {
-            "string": "name ping_url test_url type url",
+            "*string": "name ping_url test_url type url",
             "[string]": "events",
-            "bool": "active",
-            "int64": "id",
-            "timestamp": "created_at updated_at",
+            "*bool": "active",
+            "*int64": "id",
+            "*timestamp": "created_at updated_at",
             "{any}": "last_response",
-            "HookConfig": "config",
+            "*HookConfig": "config",
         },
         "HookConfig": {
-            "string": "content_type insecure_ssl secret url",
+            "*string": "content_type insecure_ssl secret url",
         },
         "Installation": {
-            "string": (
+            "*string": (
                 "access_tokens_url app_slug client_id html_url node_id repositories_url repository_selection "
                 "single_file_name target_type"
             ),
             "[string]": "events single_file_paths",
-            "bool": "has_multiple_single_files",
-            "int64": "app_id id target_id",
-            "timestamp": "created_at suspended_at updated_at",
-            "InstallationPermissions": "permissions",
-            "User": "account suspended_by",
+            "*bool": "has_multiple_single_files",
+            "*int64": "app_id id target_id",
+            "*timestamp": "created_at suspended_at updated_at",
+            "*InstallationPermissions": "permissions",
+            "*User": "account suspended_by",
         },
         "User": {
-            "string": (
+            "*string": (
                 "assignment avatar_url bio blog company email events_url followers_url following_url gists_url "
                 "gravatar_id html_url ldap_dn location login name node_id organizations_url received_events_url "
                 "repos_url role_name starred_url subscriptions_url twitter_username type url"
             ),
-            "bool": "hireable site_admin two_factor_authentication",
-            "int": "collaborators disk_usage followers following private_gists public_gists public_repos",
-            "int64": "id owned_private_repos total_private_repos",
-            "timestamp": "created_at suspended_at updated_at",
-            "Plan": "plan",
-            "[Team]": "inherited_from",
-            "[TextMatch]": "text_matches",
+            "*bool": "hireable site_admin two_factor_authentication",
+            "*int64": (
+                "collaborators disk_usage followers following id owned_private_repos private_gists public_gists "
+                "public_repos total_private_repos"
+            ),
+            "*timestamp": "created_at suspended_at updated_at",
+            "*Plan": "plan",
+            "[*Team]": "inherited_from",
+            "[*TextMatch]": "text_matches",
             "{bool}": "permissions",
         },
         "Team": {
-            "string": (
+            "*string": (
                 "assignment description html_url ldap_dn members_url name node_id notification_setting permission "
                 "privacy repositories_url slug url"
             ),
-            "int": "members_count repos_count",
-            "int64": "id",
-            "Organization": "organization",
-            "Team": "parent",
+            "*int64": "id members_count repos_count",
+            "*Organization": "organization",
+            "*Team": "parent",
             "{bool}": "permissions",
         },
         "Organization": {
-            "string": (
+            "*string": (
                 "avatar_url billing_email blog company default_repository_branch default_repository_permission "
                 "default_repository_settings description email events_url hooks_url html_url issues_url location "
                 "login members_allowed_repository_creation_type members_url name node_id public_members_url "
                 "repos_url twitter_username type url"
             ),
-            "bool": (
+            "*bool": (
                 "advanced_security_enabled_for_new_repositories dependabot_alerts_enabled_for_new_repositories "
                 "dependabot_security_updates_enabled_for_new_repositories "
                 "dependency_graph_enabled_for_new_repositories display_commenter_full_name_setting_enabled "
@@ -92,26 +94,27 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "secret_scanning_push_protection_enabled_for_new_repositories "
                 "secret_scanning_validity_checks_enabled two_factor_requirement_enabled web_commit_signoff_required"
             ),
-            "int": "collaborators disk_usage followers following private_gists public_gists public_repos",
-            "int64": "id owned_private_repos total_private_repos",
-            "timestamp": "created_at updated_at",
-            "Plan": "plan",
+            "*int64": (
+                "collaborators disk_usage followers following id owned_private_repos private_gists public_gists "
+                "public_repos total_private_repos"
+            ),
+            "*timestamp": "created_at updated_at",
+            "*Plan": "plan",
         },
         "Plan": {
-            "string": "name",
-            "int": "collaborators filled_seats seats space",
-            "int64": "private_repos",
+            "*string": "name",
+            "*int64": "collaborators filled_seats private_repos seats space",
         },
         "TextMatch": {
-            "string": "fragment object_type object_url property",
-            "[Match]": "matches",
+            "*string": "fragment object_type object_url property",
+            "[*Match]": "matches",
         },
         "Match": {
-            "string": "text",
-            "[int]": "indices",
+            "*string": "text",
+            "[int64]": "indices",
         },
         "InstallationPermissions": {
-            "string": (
+            "*string": (
                 "actions actions_variables administration attestations blocking checks codespaces "
                 "codespaces_lifecycle_admin codespaces_metadata codespaces_secrets codespaces_user_secrets "
                 "content_references contents copilot_messages dependabot_secrets deployments discussions emails "
@@ -131,7 +134,7 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             ),
         },
         "Repository": {
-            "string": (
+            "*string": (
                 "archive_url assignees_url blobs_url branches_url clone_url collaborators_url comments_url "
                 "commits_url compare_url contents_url contributors_url default_branch deployments_url description "
                 "downloads_url events_url forks_url full_name git_commits_url git_refs_url git_tags_url git_url "
@@ -143,145 +146,141 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "url visibility"
             ),
             "[string]": "topics",
-            "bool": (
+            "*bool": (
                 "allow_auto_merge allow_forking allow_merge_commit allow_rebase_merge allow_squash_merge "
                 "allow_update_branch archived auto_init delete_branch_on_merge disabled fork has_discussions "
                 "has_downloads has_issues has_pages has_projects has_wiki is_template private "
                 "use_squash_pr_title_as_default web_commit_signoff_required"
             ),
-            "int": (
-                "forks_count network_count open_issues open_issues_count size stargazers_count subscribers_count "
-                "watchers watchers_count"
+            "*int64": (
+                "forks_count id network_count open_issues open_issues_count size stargazers_count subscribers_count "
+                "team_id watchers watchers_count"
             ),
-            "int64": "id team_id",
-            "timestamp": "created_at pushed_at updated_at",
+            "*timestamp": "created_at pushed_at updated_at",
             "{any}": "custom_properties",
-            "CodeOfConduct": "code_of_conduct",
-            "License": "license",
-            "Organization": "organization",
-            "Repository": "parent source template_repository",
-            "SecurityAndAnalysis": "security_and_analysis",
-            "User": "owner",
-            "[TextMatch]": "text_matches",
+            "*CodeOfConduct": "code_of_conduct",
+            "*License": "license",
+            "*Organization": "organization",
+            "*Repository": "parent source template_repository",
+            "*SecurityAndAnalysis": "security_and_analysis",
+            "*User": "owner",
+            "[*TextMatch]": "text_matches",
             "{bool}": "permissions",
         },
         "CodeOfConduct": {
-            "string": "body key name url",
+            "*string": "body key name url",
         },
         "License": {
-            "string": "body description html_url implementation key name spdx_id url",
+            "*string": "body description html_url implementation key name spdx_id url",
             "[string]": "conditions limitations permissions",
-            "bool": "featured",
+            "*bool": "featured",
         },
         "SecurityAndAnalysis": {
-            "AdvancedSecurity": "advanced_security",
-            "DependabotSecurityUpdates": "dependabot_security_updates",
-            "SecretScanning": "secret_scanning",
-            "SecretScanningPushProtection": "secret_scanning_push_protection",
-            "SecretScanningValidityChecks": "secret_scanning_validity_checks",
+            "*AdvancedSecurity": "advanced_security",
+            "*DependabotSecurityUpdates": "dependabot_security_updates",
+            "*SecretScanning": "secret_scanning",
+            "*SecretScanningPushProtection": "secret_scanning_push_protection",
+            "*SecretScanningValidityChecks": "secret_scanning_validity_checks",
         },
         "AdvancedSecurity": {
-            "string": "status",
+            "*string": "status",
         },
         "DependabotSecurityUpdates": {
-            "string": "status",
+            "*string": "status",
         },
         "SecretScanning": {
-            "string": "status",
+            "*string": "status",
         },
         "SecretScanningPushProtection": {
-            "string": "status",
+            "*string": "status",
         },
         "SecretScanningValidityChecks": {
-            "string": "status",
+            "*string": "status",
         },
         "PushEvent": {
-            "string": "action after base_ref before compare head ref",
-            "bool": "created deleted forced",
-            "int": "distinct_size size",
-            "int64": "push_id",
-            "CommitAuthor": "pusher",
-            "HeadCommit": "head_commit",
-            "Installation": "installation",
-            "Organization": "organization",
-            "PushEventRepository": "repository",
-            "User": "sender",
-            "[HeadCommit]": "commits",
+            "*string": "action after base_ref before compare head ref",
+            "*bool": "created deleted forced",
+            "*int64": "distinct_size push_id size",
+            "*CommitAuthor": "pusher",
+            "*HeadCommit": "head_commit",
+            "*Installation": "installation",
+            "*Organization": "organization",
+            "*PushEventRepository": "repository",
+            "*User": "sender",
+            "[*HeadCommit]": "commits",
         },
         "HeadCommit": {
-            "string": "id message sha tree_id url",
+            "*string": "id message sha tree_id url",
             "[string]": "added modified removed",
-            "bool": "distinct",
-            "timestamp": "timestamp",
-            "CommitAuthor": "author committer",
+            "*bool": "distinct",
+            "*timestamp": "timestamp",
+            "*CommitAuthor": "author committer",
         },
         "CommitAuthor": {
-            "string": "email name username",
-            "timestamp": "date",
+            "*string": "email name username",
+            "*timestamp": "date",
         },
         "PushEventRepository": {
-            "string": (
+            "*string": (
                 "archive_url clone_url default_branch description full_name git_url homepage html_url language "
                 "master_branch name node_id organization pulls_url ssh_url statuses_url svn_url url"
             ),
             "[string]": "topics",
-            "bool": "archived disabled fork has_downloads has_issues has_pages has_wiki private",
-            "int": "forks_count open_issues_count size stargazers_count watchers_count",
-            "int64": "id",
-            "timestamp": "created_at pushed_at updated_at",
+            "*bool": "archived disabled fork has_downloads has_issues has_pages has_wiki private",
+            "*int64": "forks_count id open_issues_count size stargazers_count watchers_count",
+            "*timestamp": "created_at pushed_at updated_at",
             "{any}": "custom_properties",
-            "User": "owner",
+            "*User": "owner",
         },
         "PackageEvent": {
-            "string": "action",
-            "Installation": "installation",
-            "Organization": "organization",
-            "Package": "package",
-            "Repository": "repository",
-            "User": "sender",
+            "*string": "action",
+            "*Installation": "installation",
+            "*Organization": "organization",
+            "*Package": "package",
+            "*Repository": "repository",
+            "*User": "sender",
         },
         "Package": {
-            "string": "description ecosystem html_url name namespace package_type url visibility",
-            "int64": "id version_count",
-            "timestamp": "created_at updated_at",
-            "PackageRegistry": "registry",
-            "PackageVersion": "package_version",
-            "Repository": "repository",
-            "User": "owner",
+            "*string": "description ecosystem html_url name namespace package_type url visibility",
+            "*int64": "id version_count",
+            "*timestamp": "created_at updated_at",
+            "*PackageRegistry": "registry",
+            "*PackageVersion": "package_version",
+            "*Repository": "repository",
+            "*User": "owner",
         },
         "PackageVersion": {
-            "string": (
+            "*string": (
                 "body_html description html_url installation_command license manifest name package_html_url "
                 "package_url source_url summary tag_name target_commitish target_oid url version"
             ),
-            "bool": "draft prerelease",
-            "int64": "id",
-            "timestamp": "created_at deleted_at updated_at",
-            "any": "body metadata",
+            "*bool": "draft prerelease",
+            "*int64": "id",
+            "*timestamp": "created_at deleted_at updated_at",
             "[any]": "docker_metadata",
             "{any}": "ruby_metadata",
-            "PackageEventContainerMetadata": "container_metadata",
-            "PackageNPMMetadata": "npm_metadata",
-            "PackageRelease": "release",
-            "User": "author",
-            "[PackageFile]": "package_files",
-            "[PackageNugetMetadata]": "nuget_metadata",
+            "*PackageEventContainerMetadata": "container_metadata",
+            "*PackageNPMMetadata": "npm_metadata",
+            "*PackageRelease": "release",
+            "*User": "author",
+            "[*PackageFile]": "package_files",
+            "[*PackageNugetMetadata]": "nuget_metadata",
         },
         "PackageEventContainerMetadata": {
             "{any}": "labels manifest",
-            "PackageEventContainerMetadataTag": "tag",
+            "*PackageEventContainerMetadataTag": "tag",
         },
         "PackageEventContainerMetadataTag": {
-            "string": "digest name",
+            "*string": "digest name",
         },
         "PackageNPMMetadata": {
-            "string": (
+            "*string": (
                 "commit_oid description git_head homepage id installation_command license main name node_version "
                 "npm_user npm_version readme version"
             ),
             "[string]": "cpu files keywords os",
-            "bool": "has_shrinkwrap published_via_actions",
-            "int64": "deleted_by_id release_id",
+            "*bool": "has_shrinkwrap published_via_actions",
+            "*int64": "deleted_by_id release_id",
             "[any]": "contributors maintainers",
             "{any}": "bin man scripts",
             "{string}": (
@@ -290,149 +289,145 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             ),
         },
         "PackageNugetMetadata": {
-            "string": "name",
-            "any": "id value",
+            "*string": "name",
         },
         "PackageFile": {
-            "string": "content_type download_url md5 name sha1 sha256 state",
-            "int64": "id size",
-            "timestamp": "created_at updated_at",
-            "User": "author",
+            "*string": "content_type download_url md5 name sha1 sha256 state",
+            "*int64": "id size",
+            "*timestamp": "created_at updated_at",
+            "*User": "author",
         },
         "PackageRelease": {
-            "string": "html_url name tag_name target_commitish url",
-            "bool": "draft prerelease",
-            "int64": "id",
-            "timestamp": "created_at published_at",
-            "User": "author",
+            "*string": "html_url name tag_name target_commitish url",
+            "*bool": "draft prerelease",
+            "*int64": "id",
+            "*timestamp": "created_at published_at",
+            "*User": "author",
         },
         "PackageRegistry": {
-            "string": "about_url name type url vendor",
+            "*string": "about_url name type url vendor",
         },
         "RegistryPackageEvent": {
-            "string": "action",
-            "Enterprise": "enterprise",
-            "Installation": "installation",
-            "Organization": "organization",
-            "Package": "registry_package",
-            "Repository": "repository",
-            "User": "sender",
+            "*string": "action",
+            "*Enterprise": "enterprise",
+            "*Installation": "installation",
+            "*Organization": "organization",
+            "*Package": "registry_package",
+            "*Repository": "repository",
+            "*User": "sender",
         },
         "Enterprise": {
-            "string": "avatar_url description html_url name node_id slug website_url",
-            "int": "id",
-            "timestamp": "created_at updated_at",
+            "*string": "avatar_url description html_url name node_id slug website_url",
+            "*int64": "id",
+            "*timestamp": "created_at updated_at",
         },
         "PullRequestEvent": {
-            "string": "action after before reason",
-            "int": "number",
-            "App": "performed_via_github_app",
-            "EditChange": "changes",
-            "Installation": "installation",
-            "Label": "label",
-            "Organization": "organization",
-            "PullRequest": "pull_request",
-            "Repository": "repository",
-            "Team": "requested_team",
-            "User": "assignee requested_reviewer sender",
+            "*string": "action after before reason",
+            "*int64": "number",
+            "*App": "performed_via_github_app",
+            "*EditChange": "changes",
+            "*Installation": "installation",
+            "*Label": "label",
+            "*Organization": "organization",
+            "*PullRequest": "pull_request",
+            "*Repository": "repository",
+            "*Team": "requested_team",
+            "*User": "assignee requested_reviewer sender",
         },
         "EditChange": {
-            "EditBase": "base",
-            "EditBody": "body",
-            "EditDefaultBranch": "default_branch",
-            "EditOwner": "owner",
-            "EditRepo": "repository",
-            "EditTitle": "title",
-            "EditTopics": "topics",
+            "*EditBase": "base",
+            "*EditBody": "body",
+            "*EditDefaultBranch": "default_branch",
+            "*EditOwner": "owner",
+            "*EditRepo": "repository",
+            "*EditTitle": "title",
+            "*EditTopics": "topics",
         },
         "EditBase": {
-            "EditRef": "ref",
-            "EditSHA": "sha",
+            "*EditRef": "ref",
+            "*EditSHA": "sha",
         },
         "EditRef": {
-            "string": "from",
+            "*string": "from",
         },
         "EditSHA": {
-            "string": "from",
+            "*string": "from",
         },
         "EditBody": {
-            "string": "from",
+            "*string": "from",
         },
         "EditDefaultBranch": {
-            "string": "from",
+            "*string": "from",
         },
         "EditOwner": {
-            "OwnerInfo": "from",
+            "*OwnerInfo": "from",
         },
         "OwnerInfo": {
-            "User": "organization user",
+            "*User": "organization user",
         },
         "EditRepo": {
-            "RepoName": "name",
+            "*RepoName": "name",
         },
         "RepoName": {
-            "string": "from",
+            "*string": "from",
         },
         "EditTitle": {
-            "string": "from",
+            "*string": "from",
         },
         "EditTopics": {
             "[string]": "from",
         },
         "Label": {
-            "string": "color description name node_id url",
-            "bool": "default",
-            "int64": "id",
+            "*string": "color description name node_id url",
+            "*bool": "default",
+            "*int64": "id",
         },
         "App": {
-            "string": "description external_url html_url name node_id slug",
+            "*string": "description external_url html_url name node_id slug",
             "[string]": "events",
-            "int": "installations_count",
-            "int64": "id",
-            "timestamp": "created_at updated_at",
-            "InstallationPermissions": "permissions",
-            "User": "owner",
+            "*int64": "id installations_count",
+            "*timestamp": "created_at updated_at",
+            "*InstallationPermissions": "permissions",
+            "*User": "owner",
         },
         "PullRequest": {
-            "string": (
+            "*string": (
                 "active_lock_reason author_association body comments_url commits_url diff_url html_url issue_url "
                 "merge_commit_sha mergeable_state node_id patch_url review_comment_url review_comments_url state "
                 "statuses_url title url"
             ),
-            "bool": "draft locked maintainer_can_modify mergeable merged rebaseable",
-            "int": "additions changed_files comments commits deletions number review_comments",
-            "int64": "id",
-            "timestamp": "closed_at created_at merged_at updated_at",
-            "Milestone": "milestone",
-            "PRLinks": "_links",
-            "PullRequestAutoMerge": "auto_merge",
-            "PullRequestBranch": "base head",
-            "User": "assignee merged_by user",
-            "[Label]": "labels",
-            "[Team]": "requested_teams",
-            "[User]": "assignees requested_reviewers",
+            "*bool": "draft locked maintainer_can_modify mergeable merged rebaseable",
+            "*int64": "additions changed_files comments commits deletions id number review_comments",
+            "*timestamp": "closed_at created_at merged_at updated_at",
+            "*Milestone": "milestone",
+            "*PRLinks": "_links",
+            "*PullRequestAutoMerge": "auto_merge",
+            "*PullRequestBranch": "base head",
+            "*User": "assignee merged_by user",
+            "[*Label]": "labels",
+            "[*Team]": "requested_teams",
+            "[*User]": "assignees requested_reviewers",
         },
         "PRLinks": {
-            "PRLink": "comments commits html issue review_comment review_comments self statuses",
+            "*PRLink": "comments commits html issue review_comment review_comments self statuses",
         },
         "PRLink": {
-            "string": "href",
+            "*string": "href",
         },
         "PullRequestAutoMerge": {
-            "string": "commit_message commit_title merge_method",
-            "User": "enabled_by",
+            "*string": "commit_message commit_title merge_method",
+            "*User": "enabled_by",
         },
         "PullRequestBranch": {
-            "string": "label ref sha",
-            "Repository": "repo",
-            "User": "user",
+            "*string": "label ref sha",
+            "*Repository": "repo",
+            "*User": "user",
         },
         "Milestone": {
-            "string": "description html_url labels_url node_id state title url",
-            "int": "closed_issues number open_issues",
-            "int64": "id",
-            "timestamp": "closed_at created_at due_on updated_at",
-            "User": "creator",
+            "*string": "description html_url labels_url node_id state title url",
+            "*int64": "closed_issues id number open_issues",
+            "*timestamp": "closed_at created_at due_on updated_at",
+            "*User": "creator",
         },
     }
 )

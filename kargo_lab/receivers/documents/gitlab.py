@@ -1,8 +1,8 @@
 """GitLab's event documents, as the Go types that Kargo decodes them into.
 
-As for GitHub, a declared member of the wrong type is a 400. Read off GitLab's client library v1.46.0 (HEAD) by
-reflection; receivers.md 8.2 says that the exact strictness follows the release. `time` is strict RFC 3339; `flag` is
-a boolean, or text that Go reads as one.
+As for GitHub, a declared member of the wrong type is a 400. Read off GitLab's client library v1.46.0
+(HEAD) by reflection; receivers.md 8.2 says that the exact strictness follows the release.
+`time` is strict RFC 3339.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             ),
             "bool": "ref_protected",
             "int64": "project_id total_commits_count user_id",
+            "*Repository": "repository",
             "PushEventProject": "project",
-            "Repository": "repository",
-            "[PushEventCommit]": "commits",
+            "[*PushEventCommit]": "commits",
         },
         "PushEventCommit": {
             "string": "id message title url",
             "[string]": "added modified removed",
-            "time": "timestamp",
+            "*time": "timestamp",
             "EventCommitAuthor": "author",
         },
         "EventCommitAuthor": {
@@ -50,14 +50,14 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "user_username"
             ),
             "int64": "project_id total_commits_count user_id",
-            "Repository": "repository",
+            "*Repository": "repository",
             "TagEventProject": "project",
-            "[TagEventCommit]": "commits",
+            "[*TagEventCommit]": "commits",
         },
         "TagEventCommit": {
             "string": "id message title url",
             "[string]": "added modified removed",
-            "time": "timestamp",
+            "*time": "timestamp",
             "EventCommitAuthor": "author",
         },
         "TagEventProject": {
@@ -69,13 +69,13 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "MergeEvent": {
             "string": "event_type object_kind",
-            "EventUser": "user",
+            "*EventUser": "user",
+            "*Repository": "repository",
             "MergeEventChanges": "changes",
             "MergeEventObjectAttributes": "object_attributes",
             "MergeEventProject": "project",
-            "Repository": "repository",
-            "[EventLabel]": "labels",
-            "[EventUser]": "assignees reviewers",
+            "[*EventLabel]": "labels",
+            "[*EventUser]": "assignees reviewers",
         },
         "EventUser": {
             "string": "avatar_url email name username",
@@ -101,7 +101,7 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "MergeEventChangesTargetProjectID": "target_project_id",
         },
         "EventChangesAssignees": {
-            "[EventUser]": "current previous",
+            "[*EventUser]": "current previous",
         },
         "EventChangesDescription": {
             "string": "current previous",
@@ -110,7 +110,7 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "bool": "current previous",
         },
         "EventChangesLabels": {
-            "[EventLabel]": "current previous",
+            "[*EventLabel]": "current previous",
         },
         "EventLabel": {
             "string": "color created_at description title type updated_at",
@@ -130,7 +130,7 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "int64": "current previous",
         },
         "MergeEventChangesReviewers": {
-            "[EventUser]": "current previous",
+            "[*EventUser]": "current previous",
         },
         "MergeEventChangesSourceBranch": {
             "string": "current previous",
@@ -167,39 +167,39 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "blocking_discussions_resolved draft first_contribution merge_when_build_succeeds system "
                 "work_in_progress"
             ),
+            "*int64": "head_pipeline_id",
             "int64": (
-                "assignee_id author_id head_pipeline_id id iid last_edited_by_id lock_version merge_user_id "
-                "milestone_id position source_project_id state_id target_project_id time_change time_estimate "
-                "total_time_spent updated_by_id"
+                "assignee_id author_id id iid last_edited_by_id lock_version merge_user_id milestone_id position "
+                "source_project_id state_id target_project_id time_change time_estimate total_time_spent "
+                "updated_by_id"
             ),
-            "EventMergeRequestLastCommit": "last_commit",
-            "MergeParams": "merge_params",
-            "Repository": "source target",
-            "[Commit]": "st_commits",
-            "[Diff]": "st_diffs",
-            "[EventLabel]": "labels",
             "[int64]": "assignee_ids reviewer_ids",
+            "*MergeParams": "merge_params",
+            "*Repository": "source target",
+            "EventMergeRequestLastCommit": "last_commit",
+            "[*Commit]": "st_commits",
+            "[*Diff]": "st_diffs",
+            "[*EventLabel]": "labels",
         },
         "EventMergeRequestLastCommit": {
             "string": "id message title url",
-            "time": "timestamp",
+            "*time": "timestamp",
             "EventCommitAuthor": "author",
         },
         "Commit": {
-            "string": (
-                "author_email author_name committer_email committer_name id message short_id status title web_url"
-            ),
+            "*string": "status",
+            "string": "author_email author_name committer_email committer_name id message short_id title web_url",
             "[string]": "parent_ids",
             "int64": "project_id",
-            "time": "authored_date committed_date created_at",
+            "*time": "authored_date committed_date created_at",
             "{string}": "extended_trailers trailers",
-            "CommitStats": "stats",
-            "PipelineInfo": "last_pipeline",
+            "*CommitStats": "stats",
+            "*PipelineInfo": "last_pipeline",
         },
         "PipelineInfo": {
             "string": "name ref sha source status web_url",
             "int64": "id iid project_id",
-            "time": "created_at updated_at",
+            "*time": "created_at updated_at",
         },
         "CommitStats": {
             "int64": "additions deletions total",
@@ -215,6 +215,6 @@ STRUCTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             ),
             "int64": "id",
         },
-        "MergeParams": {"flag": "force_remove_source_branch"},
+        "MergeParams": {"any": "force_remove_source_branch"},
     }
 )
