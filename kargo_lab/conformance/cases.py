@@ -89,7 +89,15 @@ class Case:
 
 
 # What an expectation is read from. "effect" is satisfied by calls at the lab's sources or by state.
-_SEEN_BY = {"refreshed": "effect", "promotions": "state", "discovered": "state", "freight": "state", "receiver": "state", "condition": "state", "requests": "calls"}
+_SEEN_BY = {
+    "refreshed": "effect",
+    "promotions": "state",
+    "discovered": "state",
+    "freight": "state",
+    "receiver": "state",
+    "condition": "state",
+    "requests": "calls",
+}
 
 
 class _LineLoader(yaml.SafeLoader):
@@ -99,7 +107,9 @@ class _LineLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key_node, _ in node.value:
             if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key_node.value!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key_node.value!r} stands twice", key_node.start_mark
+                )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep=deep)
 
@@ -148,8 +158,13 @@ def _read(file: Path, place: str) -> list[Case]:
         lines = _case_lines(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise ManifestError([Misfit(str(file), mark.line + 1 if mark else 0, "", str(getattr(error, "problem", error)))]) from None
-    misfits = [Misfit(str(file), _line_of(lines, list(flaw.absolute_path)), flaw.json_path.removeprefix("$."), flaw.message) for flaw in _validator().iter_errors(document)]
+        raise ManifestError(
+            [Misfit(str(file), mark.line + 1 if mark else 0, "", str(getattr(error, "problem", error)))]
+        ) from None
+    misfits = [
+        Misfit(str(file), _line_of(lines, list(flaw.absolute_path)), flaw.json_path.removeprefix("$."), flaw.message)
+        for flaw in _validator().iter_errors(document)
+    ]
     if misfits:
         raise ManifestError(misfits)
     cases: list[Case] = []
@@ -178,7 +193,9 @@ def _line_of(lines: Sequence[int], path: list[Any]) -> int:
     return 0
 
 
-def _case(merged: Mapping[str, Any], setup: Mapping[str, Any], row: Mapping[str, Any], place: str, file: str, line: int) -> Case:
+def _case(
+    merged: Mapping[str, Any], setup: Mapping[str, Any], row: Mapping[str, Any], place: str, file: str, line: int
+) -> Case:
     values = {key: value for key, value in row.items() if key != "as"}
     entry = fill(dict(merged), values)
     receiver = entry.get("receiver")
@@ -250,7 +267,9 @@ def select(cases: Iterable[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
         found = {case.id for case in every if _names(pattern.lstrip("!"), case.id)}
         if not found:
             near = sorted({case.id.rpartition("/")[0] for case in every})
-            raise UsageError(f"the pattern {pattern!r} selects no case; see `kargo-lab conformance list` (groups: {', '.join(near[:12])}, ...)")
+            raise UsageError(
+                f"the pattern {pattern!r} selects no case; see `kargo-lab conformance list` (groups: {', '.join(near[:12])}, ...)"
+            )
         wanted = wanted - found if out else wanted | found
     return tuple(case for case in every if case.id in wanted)
 

@@ -50,14 +50,18 @@ def over_http(base_url: str, request: Request, *, timeout_seconds: float, verify
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = ssl.create_default_context() if verify_tls else ssl._create_unverified_context()  # noqa: S323, SLF001 - asked for by the target file
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout_seconds, context=context)
+        connection = http.client.HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=timeout_seconds, context=context
+        )
     else:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_seconds)
     try:
         _put(connection, request)
         answer = connection.getresponse()
         body = answer.read(1 << 22)
-        return Exchange(request=request, base_url=base_url, status=answer.status, headers=tuple(answer.getheaders()), body=body)
+        return Exchange(
+            request=request, base_url=base_url, status=answer.status, headers=tuple(answer.getheaders()), body=body
+        )
     except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
         return _early_answer(connection, request, base_url, error)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -66,12 +70,20 @@ def over_http(base_url: str, request: Request, *, timeout_seconds: float, verify
         connection.close()
 
 
-def _early_answer(connection: http.client.HTTPConnection, request: Request, base_url: str, error: Exception) -> Exchange:
+def _early_answer(
+    connection: http.client.HTTPConnection, request: Request, base_url: str, error: Exception
+) -> Exchange:
     """A server may answer before it has read everything and then close: look whether an answer lies there."""
     try:
         answer = connection.response_class(connection.sock, method=request.method)  # type: ignore[arg-type] - a closed socket raises below
         answer.begin()
-        return Exchange(request=request, base_url=base_url, status=answer.status, headers=tuple(answer.getheaders()), body=answer.read(1 << 22))
+        return Exchange(
+            request=request,
+            base_url=base_url,
+            status=answer.status,
+            headers=tuple(answer.getheaders()),
+            body=answer.read(1 << 22),
+        )
     except (OSError, http.client.HTTPException, AttributeError, ValueError):
         return Exchange(request=request, base_url=base_url, failure=f"{type(error).__name__}: {error}", closed=True)
 
@@ -122,7 +134,9 @@ def over_wsgi(application: Callable[..., Iterable[bytes]], request: Request) -> 
     }
     for name, value in request.headers:
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value.encode("utf-8").decode("latin-1")
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value.encode("utf-8").decode(
+            "latin-1"
+        )
     if request.chunked:
         environ["HTTP_TRANSFER_ENCODING"], environ["wsgi.input_terminated"] = "chunked", True
     else:

@@ -45,11 +45,19 @@ def _starts(expected: str, exchange: Exchange) -> Difference | None:
         text = str((exchange.document or {}).get("error", ""))
     except (ValueError, AttributeError):
         text = ""
-    return None if text.startswith(expected) else _difference("error text", f"one that starts with {expected!r}", repr(text or exchange.body[:200]))
+    return (
+        None
+        if text.startswith(expected)
+        else _difference("error text", f"one that starts with {expected!r}", repr(text or exchange.body[:200]))
+    )
 
 
 def _empty(expected: bool, exchange: Exchange) -> Difference | None:  # noqa: FBT001 - the case's own word
-    return None if (not exchange.body) == expected else _difference("body", "none at all" if expected else "some", repr(exchange.body[:200]))
+    return (
+        None
+        if (not exchange.body) == expected
+        else _difference("body", "none at all" if expected else "some", repr(exchange.body[:200]))
+    )
 
 
 def _results(expected: list[Mapping[str, Any]], exchange: Exchange) -> Difference | None:
@@ -92,13 +100,19 @@ def judge_set(what: str, expected: set[str], seen: set[str]) -> list[Difference]
     if missing := expected - seen:
         found.append(_difference(what, _names(expected), f"{_names(seen)}; missing {_names(missing)}"))
     elif extra := seen - expected:
-        found.append(_difference(what, _names(expected), f"{_names(seen)}; {_names(extra)} should have been left alone"))
+        found.append(
+            _difference(what, _names(expected), f"{_names(seen)}; {_names(extra)} should have been left alone")
+        )
     return found
 
 
 def judge_lists(what: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Difference]:
     """The differences of named lists, order included."""
-    return [_difference(f"{what} {name}", json.dumps(wanted), json.dumps(seen.get(name))) for name, wanted in expected.items() if seen.get(name) != wanted]
+    return [
+        _difference(f"{what} {name}", json.dumps(wanted), json.dumps(seen.get(name)))
+        for name, wanted in expected.items()
+        if seen.get(name) != wanted
+    ]
 
 
 def _names(names: set[str]) -> str:

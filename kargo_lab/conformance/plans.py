@@ -86,7 +86,14 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
         settings = fill(dict(receiver.get("settings", {})), names)
         entry = {"name": case.slug, kind: {"secretRef": {"name": case.slug}, **settings}}
     for short, promotion in case.setup.get("promotions", {}).items():
-        documents.append({"apiVersion": API, "kind": "Promotion", "metadata": {"namespace": namespace, "name": f"{case.slug}-{short}"}, **fill(dict(promotion), names)})
+        documents.append(
+            {
+                "apiVersion": API,
+                "kind": "Promotion",
+                "metadata": {"namespace": namespace, "name": f"{case.slug}-{short}"},
+                **fill(dict(promotion), names),
+            }
+        )
     return Plan(
         case=case,
         namespace=namespace,
@@ -110,16 +117,26 @@ def _secret(seed: int, case_id: str) -> bytes:
 def _secret_document(namespace: str, name: str, key: str, value: bytes) -> dict[str, Any]:
     data = {key: base64.b64encode(value).decode()}
     labels = {"kargo.akuity.io/cred-type": "generic"}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": name, "labels": labels}, "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": namespace, "name": name, "labels": labels},
+        "data": data,
+    }
 
 
-def _warehouses(case: Case, namespace: str, names: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, tuple[tuple[str, str], ...]], list[dict[str, Any]]]:
+def _warehouses(
+    case: Case, namespace: str, names: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, tuple[tuple[str, str], ...]], list[dict[str, Any]]]:
     keys: dict[str, str] = {}
     repositories: dict[str, tuple[tuple[str, str], ...]] = {}
     documents: list[dict[str, Any]] = []
     for short, given in case.setup.get("warehouses", {}).items():
         spec, labels, home = _spec(given)
-        repositories[short] = tuple((found[0], f"{case.slug}/{found[1].removesuffix('.git').rstrip('/')}".lower()) for found in _STRATEGY_REPOSITORY.findall(str(spec)))
+        repositories[short] = tuple(
+            (found[0], f"{case.slug}/{found[1].removesuffix('.git').rstrip('/')}".lower())
+            for found in _STRATEGY_REPOSITORY.findall(str(spec))
+        )
         spec.setdefault("interval", case.setup.get("interval", "1h"))
         spec = fill(spec, names)
         where = OTHER_PROJECT if home == "other" else namespace
@@ -137,7 +154,11 @@ def _spec(given: Any) -> tuple[dict[str, Any], dict[str, str], str]:
         return {"subscriptions": list(given)}, {}, ""
     if "subscriptions" not in given:
         extra = {key: given[key] for key in ("labels", "project") if key in given}
-        return {"subscriptions": [{key: value for key, value in given.items() if key not in extra}]}, dict(extra.get("labels", {})), extra.get("project", "")
+        return (
+            {"subscriptions": [{key: value for key, value in given.items() if key not in extra}]},
+            dict(extra.get("labels", {})),
+            extra.get("project", ""),
+        )
     spec = dict(given)
     return spec, dict(spec.pop("labels", {})), spec.pop("project", "")
 
@@ -178,9 +199,23 @@ def configurations(plans: Iterable[Plan]) -> list[dict[str, Any]]:
     documents: list[dict[str, Any]] = []
     for namespace, receivers in sorted(by_namespace.items()):
         documents.append({"apiVersion": API, "kind": "Project", "metadata": {"name": namespace}})
-        documents.append({"apiVersion": API, "kind": "ProjectConfig", "metadata": {"namespace": namespace, "name": namespace}, "spec": {"webhookReceivers": list(receivers)}})
+        documents.append(
+            {
+                "apiVersion": API,
+                "kind": "ProjectConfig",
+                "metadata": {"namespace": namespace, "name": namespace},
+                "spec": {"webhookReceivers": list(receivers)},
+            }
+        )
     if cluster:
-        documents.append({"apiVersion": API, "kind": "ClusterConfig", "metadata": {"name": "cluster"}, "spec": {"webhookReceivers": cluster}})
+        documents.append(
+            {
+                "apiVersion": API,
+                "kind": "ClusterConfig",
+                "metadata": {"name": "cluster"},
+                "spec": {"webhookReceivers": cluster},
+            }
+        )
     return documents
 
 

@@ -43,7 +43,16 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     }
 )
 # The legacy or alias headers that a receiver must not take instead.
-OTHER_HEADERS = MappingProxyType({"github": "X-Hub-Signature", "gitea": "X-Gitea-Signature", "bitbucket": "X-Hub-Signature-256", "artifactory": "X-Hub-Signature", "gitlab": "Authorization", "harbor": "X-Harbor-Token"})
+OTHER_HEADERS = MappingProxyType(
+    {
+        "github": "X-Hub-Signature",
+        "gitea": "X-Gitea-Signature",
+        "bitbucket": "X-Hub-Signature-256",
+        "artifactory": "X-Hub-Signature",
+        "gitlab": "Authorization",
+        "harbor": "X-Harbor-Token",
+    }
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +89,13 @@ def build(send: Mapping[str, Any], *, receiver: str, path: str, secret: bytes) -
     target = str(send.get("path", path))
     if query := send.get("query"):
         target += f"?{query}"
-    return Request(method=send.get("method", "POST"), target=target, headers=tuple(headers.items()), body=body, chunked=bool(send.get("chunked")))
+    return Request(
+        method=send.get("method", "POST"),
+        target=target,
+        headers=tuple(headers.items()),
+        body=body,
+        chunked=bool(send.get("chunked")),
+    )
 
 
 def _body(send: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
@@ -134,8 +149,14 @@ _PREFIXED: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
 )
 _BARE: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
     {
-        **{word: (lambda make: lambda key, body: make(key, body).partition("=")[2])(make) for word, make in _PREFIXED.items() if word not in ("empty", "plain-secret", "no-prefix", "upper-prefix", "prefix-only")},
-        "no-prefix": lambda key, body: "sha256=" + _hex("sha256", key, body),  # the opposite mistake: a prefix where none belongs
+        **{
+            word: (lambda make: lambda key, body: make(key, body).partition("=")[2])(make)
+            for word, make in _PREFIXED.items()
+            if word not in ("empty", "plain-secret", "no-prefix", "upper-prefix", "prefix-only")
+        },
+        "no-prefix": lambda key, body: (
+            "sha256=" + _hex("sha256", key, body)
+        ),  # the opposite mistake: a prefix where none belongs
         "empty": _PREFIXED["empty"],
         "plain-secret": _PREFIXED["plain-secret"],
     }
@@ -150,7 +171,9 @@ _TOKEN: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
         "upper-hex": lambda key, _body: key.decode("latin-1").upper(),
     }
 )
-_STYLES: Mapping[str, Mapping[str, Callable[[bytes, bytes], str]]] = MappingProxyType({"hmac-prefixed": _PREFIXED, "hmac-bare": _BARE, "token": _TOKEN, "none": {}})
+_STYLES: Mapping[str, Mapping[str, Callable[[bytes, bytes], str]]] = MappingProxyType(
+    {"hmac-prefixed": _PREFIXED, "hmac-bare": _BARE, "token": _TOKEN, "none": {}}
+)
 
 
 def signature(word: str, receiver: str, body: bytes, secret: bytes) -> dict[str, str]:

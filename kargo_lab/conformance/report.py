@@ -1,0 +1,286 @@
+"""Reports: a validated JSON log of header, cases and footer, and what is made of it.
+
+Everything that a target or a case could smuggle in goes through `Redactor` at the one place where an
+exchange becomes a document. JUnit, badge, board and page are made from that document and never from
+the live run, so that a report read again tomorrow says the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import attrs
+from jsonschema import Draft202012Validator
+
+from kargo_lab.conformance import verdicts
+from kargo_lab.conformance.exchange import Exchange
+from kargo_lab.conformance.requests import as_curl
+from kargo_lab.conformance.verdicts import STATUSES, Result
+from kargo_lab.errors import ManifestError, Misfit
+
+SCHEMA = Path(__file__).parent / "schemas" / "report.schema.json"
+FORMAT = "kargo-lab/report/v1"
+_SECRET_HEADERS = (
+    "authorization",
+    "x-gitlab-token",
+    "x-hub-signature",
+    "x-hub-signature-256",
+    "x-gitea-signature",
+    "x-jfrog-event-auth",
+    "cookie",
+    "set-cookie",
+)
+_SHOWN_BODY = 4000
+
+
+@attrs.frozen
+class Redactor:
+    """Takes secrets out of texts: each known secret, and each path that is as good as one."""
+
+    secrets: tuple[str, ...] = attrs.field(repr=False)
+
+    def __call__(self, text: str) -> str:
+        """`text` without any of the secrets; each is shown as eight characters of its hash, so that two can be told apart."""
+        for secret in self.secrets:
+            if secret and secret in text:
+                text = text.replace(secret, f"[secret {hashlib.sha256(secret.encode()).hexdigest()[:8]}]")
+        return text
+
+    def header(self, name: str, value: str) -> str:
+        """A header's value as a report may show it."""
+        if name.lower() in _SECRET_HEADERS and value:
+            scheme, sign, _ = value.partition("=")
+            return f"{scheme}=[redacted]" if sign and len(scheme) < 10 else "[redacted]"
+        return self(value)
+
+
+def redactor(secrets: Iterable[bytes]) -> Redactor:
+    """Longest first, so that a secret inside another does not leave its ends behind."""
+    texts = {secret.decode("latin-1") for secret in secrets if len(secret) >= 6}
+    return Redactor(tuple(sorted(texts, key=len, reverse=True)))
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What a report says about the run as a whole."""
+
+    target: str
+    target_version: str
+    profile: str
+    seed: int
+    command: str
+    started: datetime
+    strict: bool = False
+
+
+def document(header: Header, results: Sequence[Result], redact: Redactor, *, seconds: float) -> dict[str, Any]:
+    """The report as JSON values."""
+    return {
+        "format": FORMAT,
+        "header": {
+            "suite": metadata.version("kargo-lab"),
+            "target": redact(header.target),
+            "target_version": header.target_version,
+            "profile": header.profile,
+            "seed": header.seed,
+            "command": redact(header.command),
+            "started": header.started.isoformat(timespec="seconds"),
+            "machine": f"{platform.system()} {platform.machine()}, Python {sys.version.split()[0]}",
+            "cases": len(results),
+        },
+        "cases": [_case(result, redact, header) for result in results],
+        "footer": {
+            "outcome": verdicts.outcome(results, strict=header.strict),
+            "seconds": round(seconds, 3),
+            "counts": {
+                level: {status: number[status] for status in STATUSES}
+                for level, number in verdicts.counts(results).items()
+            },
+        },
+    }
+
+
+def _case(result: Result, redact: Redactor, header: Header) -> dict[str, Any]:
+    case = result.case
+    return {
+        "id": case.id,
+        "says": case.says,
+        "level": case.level,
+        "since": case.since,
+        "until": case.until,
+        "source": case.source,
+        "status": result.status,
+        "sentence": redact(result.sentence),
+        "note": result.note,
+        "seen_by": list(result.seen_by),
+        "seconds": round(result.seconds, 4),
+        "differences": [
+            {"what": each.what, "expected": redact(each.expected), "seen": redact(each.seen)}
+            for each in result.differences
+        ],
+        "exchanges": [_exchange(each, redact) for each in result.exchanges]
+        if result.status in ("fail", "error")
+        else [],
+        "rerun": redact(
+            f"kargo-lab conformance run --target {header.target} --profile {header.profile} --seed {header.seed} --select '{case.id}'"
+        ),
+    }
+
+
+def _exchange(exchange: Exchange, redact: Redactor) -> dict[str, Any]:
+    request = exchange.request
+    kept = attrs.evolve(request, headers=tuple((name, redact.header(name, value)) for name, value in request.headers))
+    return {
+        "request": {
+            "method": request.method,
+            "target": redact(request.target),
+            "headers": [[name, redact.header(name, value)] for name, value in request.headers],
+            "body": redact(request.body[:_SHOWN_BODY].decode("utf-8", "replace")),
+            "body_bytes": len(request.body),
+            "framing": "chunked" if request.chunked else "length",
+        },
+        "answer": {
+            "status": exchange.status,
+            "headers": [[name, redact.header(name, value)] for name, value in exchange.headers],
+            "body": redact(exchange.body[:_SHOWN_BODY].decode("utf-8", "replace")),
+            "failure": redact(exchange.failure),
+        },
+        "curl": as_curl(kept, exchange.base_url, redact=redact),
+    }
+
+
+def validate(report: Any, name: str = "report.json") -> None:
+    """Raise ManifestError if a report does not fit the published schema."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    misfits = [
+        Misfit(name, 0, flaw.json_path, flaw.message) for flaw in Draft202012Validator(schema).iter_errors(report)
+    ]
+    if misfits:
+        raise ManifestError(misfits)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A report from its file. Raises ManifestError if it is none."""
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ManifestError([Misfit(str(path), 0, "", f"this is no report: {error}")]) from None
+    validate(report, str(path))
+    return report
+
+
+def badge(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A shields.io endpoint document: `core 41/41, extended 12/20`."""
+    parts = []
+    for level, numbers in report["footer"]["counts"].items():
+        judged = sum(number for status, number in numbers.items() if status != "disabled")
+        if judged:
+            parts.append(f"{level} {numbers['pass']}/{judged}")
+    colours = {"passed": "brightgreen", "partial": "yellow", "failed": "red", "broken": "lightgrey"}
+    return {
+        "schemaVersion": 1,
+        "label": "kargo-lab",
+        "message": ", ".join(parts) or "nothing judged",
+        "color": colours[report["footer"]["outcome"]],
+    }
+
+
+def junit(report: Mapping[str, Any]) -> bytes:
+    """The report as JUnit XML: one test suite a group, one test case a case."""
+    root = ET.Element("testsuites", name="kargo-lab conformance", time=str(report["footer"]["seconds"]))
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for case in report["cases"]:
+        groups.setdefault(case["id"].partition("/")[0], []).append(case)
+    for group, cases in groups.items():
+        tally = {status: sum(case["status"] == status for case in cases) for status in STATUSES}
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=group,
+            tests=str(len(cases)),
+            failures=str(tally["fail"]),
+            errors=str(tally["error"]),
+            skipped=str(tally["skip"] + tally["unsupported"] + tally["disabled"]),
+        )
+        for case in cases:
+            element = ET.SubElement(
+                suite,
+                "testcase",
+                classname=case["id"].rpartition("/")[0].replace("/", "."),
+                name=case["id"].rpartition("/")[2],
+                time=str(case["seconds"]),
+            )
+            _junit_verdict(element, case)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8")
+
+
+def _junit_verdict(element: ET.Element, case: Mapping[str, Any]) -> None:
+    if case["status"] in ("fail", "error"):
+        verdict = ET.SubElement(
+            element, "failure" if case["status"] == "fail" else "error", message=_printable(case["sentence"])
+        )
+        verdict.text = _printable(
+            "\n".join(
+                [
+                    case["says"],
+                    f"source: {case['source']}",
+                    *(
+                        f"{each['what']}: expected {each['expected']}, saw {each['seen']}"
+                        for each in case["differences"]
+                    ),
+                    case["rerun"],
+                ]
+            )
+        )
+    elif case["status"] != "pass":
+        ET.SubElement(element, "skipped", message=_printable(f"{case['status']}: {case['sentence']}"))
+
+
+def _printable(text: str) -> str:
+    """Without the characters that XML 1.0 forbids; a target chooses what it answers."""
+    return "".join(
+        character
+        if character in "\t\n\r"
+        or 0x20 <= ord(character) < 0xD800
+        or 0xE000 <= ord(character) < 0xFFFE
+        or ord(character) > 0xFFFF
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
+def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write `report.json`, `report.html`, `junit.xml` and `badge.json` into `folder`, and nothing anywhere else."""
+    from kargo_lab.conformance.page import render
+
+    validate(report)
+    folder.mkdir(parents=True, exist_ok=True)
+    contents: dict[str, bytes] = {
+        "report.json": (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"),
+        "report.html": render(report).encode("utf-8", "replace"),
+        "junit.xml": junit(report),
+        "badge.json": (json.dumps(badge(report)) + "\n").encode(),
+    }
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    return tuple(folder / name for name in contents)
+
+
+def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(case, status before, status after) for every case whose status is not the same; `absent` where it was not judged."""
+    old = {case["id"]: case["status"] for case in before["cases"]}
+    new = {case["id"]: case["status"] for case in after["cases"]}
+    return [
+        (name, old.get(name, "absent"), new.get(name, "absent"))
+        for name in sorted(old | new)
+        if old.get(name) != new.get(name)
+    ]
