@@ -1,0 +1,1 @@
+"""Kargo's YAML documents as frozen values: what users write, free of any cluster."""

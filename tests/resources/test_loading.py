@@ -1,0 +1,456 @@
+"""Kargo's YAML becomes values, or a list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kargo_lab import profiles
+from kargo_lab.errors import LabError, ManifestError
+from kargo_lab.resources import loading
+from kargo_lab.resources.configuration import ReceiverSpec, Secret
+from kargo_lab.resources.warehouse import GenericSubscription, GitSubscription, ImageSubscription
+
+DATA = Path(__file__).parents[1] / "data"
+
+WAREHOUSE = """\
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Warehouse
+metadata: {name: w, namespace: p1}
+spec:
+  subscriptions:
+"""
+PROJECT_CONFIG = """\
+apiVersion: kargo.akuity.io/v1alpha1
+kind: ProjectConfig
+metadata: {name: p1, namespace: p1}
+spec:
+  webhookReceivers:
+"""
+
+
+def misfits(text: str, **options: object) -> list[str]:
+    """The misfits of a text as `line path: message`."""
+    with pytest.raises(ManifestError) as caught:
+        loading.loads(text, name="f.yaml", **options)  # type: ignore[arg-type]
+    return [f"{m.line} {m.path}: {m.message}" for m in caught.value.misfits]
+
+
+def warehouse(*subscriptions: str) -> str:
+    return WAREHOUSE + "".join(f"  - {text}\n" for text in subscriptions)
+
+
+def receivers(*entries: str) -> str:
+    return PROJECT_CONFIG + "".join(f"  - {text}\n" for text in entries)
+
+
+# What is read ---------------------------------------------------------------------------------------
+
+
+def test_a_secret_takes_base64_and_plain_text_and_the_plain_text_wins() -> None:
+    text = """
+apiVersion: v1
+kind: Secret
+metadata: {name: s, namespace: p1, labels: {kargo.akuity.io/cred-type: generic}}
+type: Opaque
+data: {a: "YWI=\\n", b: eA==}
+stringData: {b: "pl\\u00e4in\\n"}
+"""
+    (secret,) = loading.loads(text).secrets
+    assert secret == Secret(
+        namespace="p1",
+        name="s",
+        data={"a": b"ab", "b": "pläin\n".encode()},
+        labels={"kargo.akuity.io/cred-type": "generic"},
+    )
+
+
+def test_an_object_without_a_namespace_is_in_the_one_given() -> None:
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
+    assert loading.loads(text, namespace="team").secrets[0].namespace == "team"
+
+
+def test_a_subscription_gets_the_defaults_of_admission() -> None:
+    (read,) = loading.loads(warehouse("image: {repoURL: nginx}")).warehouses
+    assert read.spec.subscriptions == (
+        ImageSubscription(
+            repo_url="nginx", image_selection_strategy="SemVer", strict_semvers=True, discovery_limit=20
+        ),
+    )
+
+
+def test_an_empty_strategy_and_a_zero_limit_take_the_default() -> None:
+    text = warehouse('git: {repoURL: https://h.io/r, commitSelectionStrategy: "", discoveryLimit: 0}')
+    (read,) = loading.loads(text).warehouses
+    assert read.spec.subscriptions == (GitSubscription(repo_url="https://h.io/r"),)
+
+
+def test_the_interval_is_known_in_seconds() -> None:
+    (read,) = loading.loads(warehouse("image: {repoURL: nginx}") + "  interval: 1h1.5m\n").warehouses
+    assert read.spec.interval_seconds == 3690.0
+
+
+def test_a_stored_subscription_keeps_what_is_absent_absent() -> None:
+    stored = loading.subscription({"image": {"repoURL": "ex/repo", "discoveryLimit": 500}}, admitted=False)
+    assert isinstance(stored, ImageSubscription)
+    assert (stored.strict_semvers, stored.discovery_limit) == (None, 500)
+
+
+def test_a_stored_subscription_may_be_generic() -> None:
+    stored = loading.subscription({"models": {"config": {"a": 1}}, "name": "m"}, admitted=False)
+    assert stored == GenericSubscription(kind="models", name="m", config={"a": 1})
+
+
+def test_a_time_stays_the_text_it_was() -> None:
+    (read,) = loading.loads(warehouse("git: {repoURL: https://h.io/r, since: 2026-01-31T09:00:00Z}")).warehouses
+    assert read.spec.subscriptions[0] == GitSubscription(repo_url="https://h.io/r", since="2026-01-31T09:00:00Z")
+
+
+def test_harbor_beside_another_type_is_admitted_and_the_alphabet_decides() -> None:
+    text = receivers("{name: r, harbor: {secretRef: {name: h}}, github: {secretRef: {name: g}}}")
+    (config,) = loading.loads(text).project_configs
+    assert config.receivers == (ReceiverSpec(name="r", types=("github", "harbor"), secret_name="g"),)
+
+
+def test_a_receiver_without_a_type_is_admitted() -> None:
+    (config,) = loading.loads(receivers("{name: r}")).project_configs
+    assert config.receivers[0].type == ""
+
+
+def test_a_list_as_kubectl_writes_it_is_read() -> None:
+    item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "uid": "u", "resourceVersion": "7"}}
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [item]})
+    assert [secret.name for secret in loading.loads(text).secrets] == ["s"]
+
+
+def test_documents_of_other_kinds_are_told_apart_not_refused() -> None:
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: p1}\n---\napiVersion: apps/v1\nkind: Deployment\n"
+    assert [(other.kind, other.line) for other in loading.loads(text).others] == [("Namespace", 1), ("Deployment", 5)]
+
+
+def test_a_folder_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.yml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n")
+    (tmp_path / "b.yaml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n")
+    (tmp_path / "notes.txt").write_text("not: [yaml")
+    assert {secret.name for secret in loading.load(tmp_path).secrets} == {"a", "b"}
+
+
+def test_merge_keys_and_anchors_are_followed() -> None:
+    text = warehouse("image: &i {repoURL: nginx, discoveryLimit: 5}", "image: {<<: *i, repoURL: redis}")
+    (read,) = loading.loads(text).warehouses
+    assert read.spec.subscriptions[1] == ImageSubscription(repo_url="redis", discovery_limit=5)
+
+
+# What is refused ------------------------------------------------------------------------------------
+
+
+def test_three_mistakes_in_two_documents_are_three_misfits_with_their_lines() -> None:
+    text = (
+        warehouse("image: {repoUrl: nginx}")
+        + "  interval: 500ms\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {secret: s3cr3t}\n"
+    )
+    assert misfits(text) == [
+        "6 spec.subscriptions[0].image.repoUrl: unknown field `repoUrl` (did you mean `repoURL`?)",
+        "6 spec.subscriptions[0].image.repoURL: missing, and required",
+        "7 spec.interval: expected a duration such as 5m0s (units s, m and h), found '500ms'",
+        "12 data.secret: expected base64 (plain text belongs under stringData)",
+    ]
+
+
+def test_a_wrong_secret_value_is_not_repeated() -> None:
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {secret: hunter2!}\n"
+    assert "hunter2" not in misfits(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("subscription", "expected"),
+    [
+        pytest.param("{image: {repoURL: 'oci://ghcr.io/x'}}", "expected an image repository", id="an image URL with a scheme"),
+        pytest.param("{image: {repoURL: 'nginx:1'}}", "expected an image repository", id="an image URL with a tag"),
+        pytest.param("{image: {repoURL: 'nginx/é'}}", "expected an image repository", id="an image URL beyond ASCII"),
+        pytest.param("{image: {repoURL: nginx, imageSelectionStrategy: Digest}}", "missing", id="Digest without a tag"),
+        pytest.param("{image: {repoURL: nginx, constraint: '>>1'}}", "expected a semver constraint", id="a bad constraint"),
+        pytest.param("{image: {repoURL: nginx, platform: linux}}", "expected a platform", id="a platform without arch"),
+        pytest.param("{image: {repoURL: nginx, discoveryLimit: 101}}", "from 1 to 100", id="a limit too high"),
+        pytest.param("{image: {repoURL: nginx, constraint: 1.0}}", "put it in quotes", id="a constraint that is a number"),
+        pytest.param("{image: {repoURL: nginx, imageSelectionStrategy: semver}}", "did you mean `SemVer`", id="a strategy in lower case"),
+        pytest.param("{git: {repoURL: github.com/ex/repo}}", "Git URL", id="a Git URL without scheme"),
+        pytest.param("{git: {repoURL: https://github.com}}", "Git URL", id="a Git URL without a path"),
+        pytest.param("{git: {repoURL: https://h/r, branch: /x}}", "branch name", id="a branch that starts with a slash"),
+        pytest.param("{git: {repoURL: https://h/r, since: yesterday}}", "expected a time", id="a time in words"),
+        pytest.param("{git: {repoURL: https://h/r, since: 2026-02-30T00:00:00Z}}", "expected a time", id="a day that is none"),
+        pytest.param("{chart: {repoURL: https://h/r}}", "missing", id="a classic chart without a name"),
+        pytest.param("{chart: {repoURL: 'oci://h/r', name: x}}", "must be absent", id="an OCI chart with a name"),
+        pytest.param("{chart: {repoURL: h/r, name: x}}", "chart URL", id="a chart URL without a scheme"),
+        pytest.param("{image: {repoURL: nginx}, git: {repoURL: https://h/r}}", "exactly one", id="two types"),
+        pytest.param("{name: x}", "exactly one", id="no type"),
+        pytest.param("{images: {repoURL: nginx}}", "did you mean `image`", id="a type that nobody serves"),
+        pytest.param("{image: {repoURL: nginx}, name: A}", "a name of lower-case", id="a name in upper case"),
+        pytest.param("nginx", "found the text", id="a text"),
+    ],
+)
+def test_a_subscription_is_refused(subscription: str, expected: str) -> None:
+    assert any(expected in misfit for misfit in misfits(warehouse(subscription)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param("git: {repoURL: https://h.io/Ex/r.git}", "git: {repoURL: https://h.io/ex/r}", id="git, normalised"),
+        pytest.param("image: {repoURL: nginx}", "image: {repoURL: docker.io/library/nginx}", id="image, normalised"),
+        pytest.param("chart: {repoURL: 'oci://h.io/x'}", "chart: {repoURL: 'oci://H.io/x'}", id="OCI chart, normalised"),
+        pytest.param("chart: {repoURL: https://h.io/x, name: a}", "chart: {repoURL: https://h.io/x, name: a}", id="classic chart"),
+    ],
+)
+def test_two_subscriptions_to_one_repository_are_refused(first: str, second: str) -> None:
+    assert "the same repository as the subscription in line 6" in misfits(warehouse(first, second))[0]
+
+
+def test_two_charts_of_one_classic_repository_are_fine() -> None:
+    text = warehouse("chart: {repoURL: https://h.io/x, name: a}", "chart: {repoURL: https://h.io/x, name: b}")
+    assert len(loading.loads(text).warehouses[0].spec.subscriptions) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param("{name: r, githb: {secretRef: {name: s}}}", "did you mean `github`", id="a type that is none"),
+        pytest.param("{name: R, github: {secretRef: {name: s}}}", "a name of lower-case", id="a name in upper case"),
+        pytest.param("{github: {secretRef: {name: s}}}", "name: missing", id="no name"),
+        pytest.param("{name: r, github: {}}", "secretRef: missing", id="no secretRef"),
+        pytest.param("{name: r, github: {secretRef: {}}, gitlab: {secretRef: {}}}", "one type only", id="CF-08: two types"),
+        pytest.param("{name: r, generic: {secretRef: {}, actions: []}}", "at least 1", id="an empty list of actions"),
+        pytest.param(
+            "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse}]}]}}",
+            "selects nothing",
+            id="GE-25: a criterion that selects nothing",
+        ),
+        pytest.param(
+            "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Promotion, name: x}]}]}}",
+            "expected one of Warehouse",
+            id="GE-26: kind Promotion",
+        ),
+        pytest.param(
+            "{name: r, generic: {secretRef: {}, actions: [{action: Delete}]}}", "expected one of Refresh", id="another action"
+        ),
+        pytest.param(
+            "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse, "
+            "indexSelector: {matchIndices: [{key: subscribedUrls, operator: equals, value: ''}]}}]}]}}",
+            "did you mean `subscribedURLs`",
+            id="an index that is none",
+        ),
+    ],
+)
+def test_a_receiver_is_refused(entry: str, expected: str) -> None:
+    assert any(expected in misfit for misfit in misfits(receivers(entry)))
+
+
+def test_any_operator_of_an_index_requirement_is_admitted() -> None:
+    entry = (
+        "{name: r, generic: {secretRef: {name: s}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse, "
+        "indexSelector: {matchIndices: [{key: subscribedURLs, operator: equals, value: ''}]}}]}]}}"
+    )
+    (config,) = loading.loads(receivers(entry)).project_configs
+    assert config.receivers[0].actions[0].targets[0].match_indices[0].operator == "equals"
+
+
+def test_cf_07_two_receivers_of_one_name_are_refused() -> None:
+    assert "the same name" in misfits(receivers("{name: r}", "{name: r}"))[0]
+
+
+def test_cf_10_a_cluster_config_of_another_name_is_refused() -> None:
+    text = "apiVersion: kargo.akuity.io/v1alpha1\nkind: ClusterConfig\nmetadata: {name: other}\n"
+    assert "expected the name `cluster`" in misfits(text)[0]
+
+
+def test_cf_11_a_project_config_is_named_like_its_namespace() -> None:
+    text = "apiVersion: kargo.akuity.io/v1alpha1\nkind: ProjectConfig\nmetadata: {name: a, namespace: b}\n"
+    assert "expected the name of the namespace" in misfits(text)[0]
+
+
+def test_the_same_object_twice_is_refused_naming_the_first_place(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n")
+    with pytest.raises(ManifestError, match=r"b\.yaml:3: metadata\.name: the same Secret is already in .*a\.yaml:1"):
+        loading.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param("a: 1\na: 2\n", "twice, first in line 1", id="a duplicate key"),
+        pytest.param(b"a: \xff\n", "not UTF-8", id="bytes that are no UTF-8"),
+        pytest.param("- a\n", "expected a Kubernetes object", id="a list"),
+        pytest.param("5\n", "expected a Kubernetes object", id="a number"),
+        pytest.param("a: [", "not YAML", id="broken YAML"),
+        pytest.param("a: \x00", "not YAML", id="a control character"),
+        pytest.param("a: !!python/object:os.system {}", "the tag", id="a tag that would run code"),
+        pytest.param("a: &x [*x]\n", "nested deeper", id="an alias to itself"),
+        pytest.param("[" * 5000, "nested deeper", id="deep nesting"),
+        pytest.param("{" * 5000, "nested deeper", id="deep mappings"),
+        pytest.param("? [a]\n: b\n", "a key must be text", id="a key that is a list"),
+        pytest.param("a: " + "x" * 2**20, "larger than", id="a huge file"),
+        pytest.param("a: &a [" + ",".join(["1"] * 400) + "]\nb: &b [" + ",".join(["*a"] * 400) + "]\n", "more than", id="an alias bomb"),
+        pytest.param("a: !!int x\n", "does not fit", id="a number that is none"),
+        pytest.param("kind: Secret\n", "apiVersion: missing", id="no apiVersion"),
+        pytest.param("apiVersion: v1\nkind: Secrets\n", "did you mean `Secret`", id="a misspelt kind of v1"),
+        pytest.param("apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehose\n", "did you mean `Warehouse`", id="a misspelt kind"),
+        pytest.param("apiVersion: kargo.akuity.io/v1\nkind: Warehouse\n", "expected kargo.akuity.io/v1alpha1", id="a wrong version"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_manifest_error(content: str | bytes, expected: str) -> None:
+    with pytest.raises(ManifestError, match=expected):
+        loading.loads(content)
+
+
+def test_a_missing_path_and_an_empty_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError) as caught:
+        loading.load([tmp_path, tmp_path / "nope"])
+    assert [misfit.message for misfit in caught.value.misfits] == [
+        "no .yaml, .yml or .json file in this folder",
+        "no such file or folder",
+    ]
+
+
+@pytest.mark.parametrize("record", json.loads((DATA / "timers.json").read_text())["interval_admission"], ids=lambda r: repr(r["interval"]))
+def test_intervals_are_admitted_as_by_the_crd(record: dict[str, object]) -> None:
+    text = warehouse("image: {repoURL: nginx}") + f"  interval: {json.dumps(record['interval'])}\n"
+    try:
+        loading.loads(text)
+        accepted = True
+    except ManifestError:
+        accepted = False
+    assert accepted is record["accepted"]
+
+
+# Properties -----------------------------------------------------------------------------------------
+
+_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+_TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+_SECRETS = st.builds(
+    Secret, namespace=_NAMES, name=_NAMES, data=st.dictionaries(_NAMES, st.binary(max_size=12)), annotations=st.dictionaries(_NAMES, _TEXTS)
+)
+_IMAGES = st.builds(
+    ImageSubscription,
+    repo_url=st.from_regex(r"[a-z]{2,8}(/[a-z]{2,8}){0,2}", fullmatch=True),
+    name=st.just("") | _NAMES,
+    image_selection_strategy=st.sampled_from(["Lexical", "NewestBuild"]),
+    constraint=_TEXTS,
+    strict_semvers=st.booleans(),
+    allow_tags_regexes=st.lists(_TEXTS, max_size=2).map(tuple),
+    discovery_limit=st.integers(1, 100),
+    cache_by_tag=st.booleans(),
+)
+
+
+@given(secret=_SECRETS)
+@settings(max_examples=60, deadline=None)
+def test_a_written_secret_reads_back(secret: Secret) -> None:
+    assert loading.loads(loading.dump(secret)).secrets == (secret,)
+
+
+@given(image=_IMAGES, labels=st.dictionaries(_NAMES, _NAMES), generation=st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_a_written_warehouse_reads_back(image: ImageSubscription, labels: dict[str, str], generation: int) -> None:
+    from kargo_lab.resources.warehouse import Warehouse, WarehouseSpec
+
+    spec = WarehouseSpec(subscriptions=(image,), freight_creation_criteria="true", interval="30s", interval_seconds=30.0)
+    written = Warehouse(namespace="p1", name="w", spec=spec, labels=labels, generation=generation)
+    assert loading.loads(loading.dump(written)).warehouses == (written,)
+
+
+_PIPELINE = """\
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Stage
+metadata: {name: test, namespace: p1}
+spec:
+  vars: [{name: a, value: b}]
+  requestedFreight:
+  - origin: {kind: Warehouse, name: w}
+    sources:
+      stages: [dev]
+      requiredSoakTime: 0s
+      availabilityStrategy: All
+      autoPromotionOptions: {selectionPolicy: MatchUpstream}
+  promotionTemplate:
+    spec:
+      steps:
+      - {uses: git-clone, as: clone, if: "true", continueOnError: true, retry: {timeout: 5m, errorThreshold: 3}, config: {a: [1]}}
+      - {task: {name: t, kind: ClusterPromotionTask}, vars: [{name: x}]}
+  verification: {analysisTemplates: [{name: v}], analysisRunMetadata: {labels: {a: b}}, args: [{name: q, value: r}]}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: ClusterPromotionTask
+metadata: {name: t}
+spec: {vars: [{name: x, value: y}], steps: [{uses: noop}]}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Freight
+metadata: {name: f1, namespace: p1, creationTimestamp: 2026-01-31T09:00:00Z}
+alias: happy-whale
+discoveredAt: 2026-01-31T09:00:00Z
+origin: {kind: Warehouse, name: w}
+commits: [{repoURL: https://h/r, id: abc, branch: main, message: m}]
+images: [{repoURL: nginx, tag: "1", digest: sha256:0, annotations: {a: b}}]
+charts: [{repoURL: https://c/r, name: n, version: 1.0.0}]
+artifacts: [{artifactType: t, subscriptionName: s, version: v, metadata: {k: 1}}]
+status:
+  currentlyIn: {dev: {since: 2026-01-31T09:00:00Z}}
+  verifiedIn: {dev: {verifiedAt: 2026-01-31T09:00:00Z, longestSoak: 40m0s}}
+  approvedFor: {prod: {approvedAt: 2026-01-31T09:00:00Z}}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Promotion
+metadata: {name: test.01.f1, namespace: p1}
+spec: {stage: test, freight: f1, steps: [{uses: git-wait-for-pr, as: wait}]}
+status: {phase: Running, currentStep: 0, state: {wait: {pr: {url: https://h/r/pull/7}}}}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Project
+metadata: {name: p1}
+"""
+
+
+def test_the_pipelines_documents_read_and_read_back() -> None:
+    read = loading.loads(_PIPELINE)
+    again = loading.loads("---\n".join(loading.dump(item) for item in read.all()))
+    assert len(read.all()) == 5
+    assert again == read
+
+
+def test_match_upstream_needs_one_upstream_stage() -> None:
+    text = _PIPELINE.replace("stages: [dev]", "stages: [dev, qa]")
+    assert "MatchUpstream needs" in misfits(text)[0]
+
+
+_YAML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["name", "kind", "spec", "metadata", "subscriptions", "image", "git", "webhookReceivers", "github", "data"]), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(spec=_YAML, metadata=_YAML, kind=st.sampled_from([*loading.KINDS, "List"]), profile=st.sampled_from([*profiles.PROFILES]))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_document_holds_it_is_read_or_refused_never_raised(spec: object, metadata: object, kind: str, profile: str) -> None:
+    version = "v1" if kind in ("Secret", "List") else loading.KARGO_VERSION
+    document = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec, "data": spec, "items": spec}
+    try:
+        loading.loads(json.dumps(document), profile=profiles.get(profile))
+        loading.stored(document)
+    except LabError as error:
+        assert isinstance(error, ManifestError)
+
+
+@given(content=st.binary(max_size=60) | st.text(max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_file_holds_it_is_read_or_refused_never_raised(content: bytes | str) -> None:
+    try:
+        loading.loads(content)
+    except LabError as error:
+        assert isinstance(error, ManifestError)
