@@ -83,6 +83,7 @@ class Profile:
     expr_version: str = "1.17.8"  # expr-lang
     template_functions: tuple[str, ...] = ("quote", "unsafeQuote", "asYAML", "asJSON")
     url_cleanup: bool = True  # invisible characters removed, image URLs lower-cased, unparsable chart URLs kept
+    url_strict_colons: bool = True  # Go 1.26: an HTTP host without brackets holds one colon at most
 
     # Endpoint.
     healthz: bool = True
@@ -129,7 +130,6 @@ class Profile:
     acknowledge_unsupported: bool = False  # an authenticated event of no interest answers 200
     advertised_algorithm_only: bool = False  # a header takes sha256 only; no empty secret authenticates
     deletions_refresh: bool = True  # a deleted branch or tag triggers like any push
-    constant_time_tokens: bool = False  # GitLab's token and Harbor's header are compared in constant time
 
     # Discovery.
     discovery_order: str = "spec"  # "by-type": all git, then all images, then all charts
@@ -213,6 +213,7 @@ V1_9 = attrs.evolve(
     name="v1.9",
     expr_version="1.17.7",
     mux_redirect_status=301,
+    url_strict_colons=False,
     path_filtering=False,
     null_commit="ignore",
     first_parent_only=False,
@@ -291,7 +292,6 @@ RECOMMENDED = attrs.evolve(
     acknowledge_unsupported=True,
     advertised_algorithm_only=True,
     deletions_refresh=False,
-    constant_time_tokens=True,
     lost_refresh=False,
     broken_subscription="keeps-others",
     interval_jitter=0.1,
