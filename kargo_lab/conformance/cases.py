@@ -123,7 +123,16 @@ _LineLoader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)  # a
 
 @cache
 def _validator() -> Draft202012Validator:
+    """For a file as written, where a whole value may be a parameter."""
     return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+@cache
+def _filled_validator() -> Draft202012Validator:
+    """For one case after its row was put in: no parameter may be left where a list or number belongs."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema["$defs"]["parameter"] = False
+    return Draft202012Validator({"$ref": "#/$defs/case", "$defs": schema["$defs"]})
 
 
 def load(folder: Path | None = None) -> tuple[Case, ...]:
@@ -197,7 +206,10 @@ def _case(
     merged: Mapping[str, Any], setup: Mapping[str, Any], row: Mapping[str, Any], place: str, file: str, line: int
 ) -> Case:
     values = {key: value for key, value in row.items() if key != "as"}
-    entry = fill(dict(merged), values)
+    entry = {key: value for key, value in fill(dict(merged), values).items() if key != "with"}
+    flaws = [Misfit(file, line, flaw.json_path.removeprefix("$."), f"{entry['id']}/{row.get('as', '')}: {flaw.message}") for flaw in _filled_validator().iter_errors(entry)]
+    if flaws:
+        raise ManifestError(flaws)
     receiver = entry.get("receiver")
     steps = entry.get("steps") or [{key: entry[key] for key in ("send", "expect") if key in entry}]
     return Case(

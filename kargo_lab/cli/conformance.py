@@ -1,0 +1,170 @@
+"""`kargo-lab conformance`: run the suite, look at cases, compare reports."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kargo_lab.errors import UsageError
+
+
+@click.group()
+def group() -> None:
+    """Judge an implementation of webhook receivers that trigger discovery.
+
+    \b
+    Example, the whole main job in one command:
+      kargo-lab conformance run
+    """
+
+
+def _chosen(profile: str, patterns: tuple[str, ...], level: tuple[str, ...]) -> tuple[Any, ...]:
+    from kargo_lab.conformance import cases
+
+    every = cases.select(cases.load(), patterns)
+    chosen = tuple(case for case in cases.for_profile(every, profile) if not level or case.level in level)
+    if not chosen:
+        raise UsageError(f"no case is left for profile {profile}: {len(every)} were selected, none of them holds there")
+    return chosen
+
+
+_profile = click.option("--profile", default="latest", show_default=True, help="Kargo minor whose behaviour is expected, or `recommended`.")
+_select = click.option("--select", "patterns", multiple=True, metavar="PATTERN", help="Only these cases: an id with * and ?, or the beginning of one; `!` in front takes out. Repeatable.")
+_level = click.option("--level", multiple=True, type=click.Choice(["core", "extended", "strict"]), help="Only cases of this level. Repeatable.")
+
+
+@group.command("run")
+@click.option("--target", default="reference", show_default=True, help="`reference`, `reference-in-process`, a target file (YAML), or a webhook base URL.")
+@_profile
+@_select
+@_level
+@click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write report.json, report.html, junit.xml and badge.json here.")
+@click.option("--strict", is_flag=True, help="Strict cases count for the outcome.")
+@click.option("--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes.")
+@click.option("-n", "--jobs", default=4, show_default=True, help="Cases that are sent side by side.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report document instead of the board.")
+def run_command(target: str, profile: str, patterns: tuple[str, ...], level: tuple[str, ...], folder: Path | None, strict: bool, seed: int, jobs: int, as_json: bool) -> None:  # noqa: FBT001, PLR0913 - click's way
+    """Run the cases against a target and say how it did.
+
+    \b
+    Examples:
+      kargo-lab conformance run
+      kargo-lab conformance run --profile v1.9 --select github/push --report report
+      kargo-lab conformance run --target my-target.yaml
+    """
+    from kargo_lab.conformance import report as reports
+    from kargo_lab.conformance import suite
+    from kargo_lab.conformance.board import print_board
+    from kargo_lab.conformance.verdicts import EXIT_STATUS
+
+    chosen = _chosen(profile, patterns, level)
+    command = "kargo-lab " + shlex.join(sys.argv[1:])
+    header = suite.header(target, profile=profile, seed=seed, command=command, started=datetime.now(UTC), strict=strict)
+    document = suite.judge(chosen, header, jobs=jobs, progress=_bar(len(chosen)))
+    if folder is not None:
+        for path in reports.write(folder, document):
+            click.echo(f"wrote {path}", err=True)
+    if as_json:
+        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        print_board(document)
+    sys.exit(EXIT_STATUS[document["footer"]["outcome"]])
+
+
+def _bar(total: int) -> Any:
+    """A progress bar on stderr, silent where that is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import Progress
+
+    progress = Progress(console=Console(stderr=True), transient=True)
+    task = progress.add_task("judging", total=total)
+    progress.start()
+
+    def advance(_result: Any, done: int, _all: int) -> None:
+        progress.update(task, completed=done)
+        if done >= total:
+            progress.stop()
+
+    return advance
+
+
+@group.command("list")
+@_profile
+@_select
+@_level
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """List the cases that hold for a profile.
+
+    \b
+    Example:
+      kargo-lab conformance list --select github --level core
+    """
+    chosen = _chosen(profile, patterns, level)
+    if as_json:
+        click.echo(json.dumps([{"id": case.id, "level": case.level, "says": case.says, "since": case.since, "until": case.until, "source": case.source} for case in chosen], indent=1))
+        return
+    for case in chosen:
+        click.echo(f"{case.level:8}  {case.id}")
+    click.echo(f"{len(chosen)} cases", err=True)
+
+
+@group.command("show")
+@click.argument("case_id")
+@click.option("--seed", default=7, show_default=True)
+def show_command(case_id: str, seed: int) -> None:
+    """Show one case in full: what is set up, what is sent, what must be seen, and why.
+
+    \b
+    Example:
+      kargo-lab conformance show github/push/branch
+    """
+    from kargo_lab.conformance import cases, suite
+
+    found = cases.select(cases.load(), (case_id,))
+    for case in found:
+        click.echo(suite.describe(case, seed=seed))
+    if len(found) > 1:
+        click.echo(f"{len(found)} cases", err=True)
+
+
+@group.command("diff")
+@click.argument("before", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("after", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def diff_command(before: Path, after: Path) -> None:
+    """Say which cases changed their status between two reports; exit status 1 if any got worse.
+
+    \b
+    Example:
+      kargo-lab conformance diff last-week/report.json report/report.json
+    """
+    from kargo_lab.conformance import report as reports
+
+    changes = reports.diff(reports.read(before), reports.read(after))
+    for name, old, new in changes:
+        click.echo(f"{old:>11} -> {new:<11}  {name}")
+    click.echo(f"{len(changes)} cases changed", err=True)
+    sys.exit(1 if any(old == "pass" and new != "pass" for _, old, new in changes) else 0)
+
+
+@group.command("schema")
+@click.argument("what", type=click.Choice(["case", "report", "target"]))
+def schema_command(what: str) -> None:
+    """Print a published JSON Schema.
+
+    \b
+    Example:
+      kargo-lab conformance schema case
+    """
+    from kargo_lab.conformance import cases
+
+    path = cases.SCHEMA.parent / f"{what}.schema.json"
+    click.echo(path.read_text(encoding="utf-8"), nl=False)

@@ -1,0 +1,68 @@
+"""The terminal's view of a report: what passed by group and level, and each failure with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {"pass": "green", "fail": "bold red", "error": "magenta", "skip": "yellow", "unsupported": "dim", "disabled": "dim"}
+_OUTCOMES = {"passed": "bold green", "failed": "bold red", "partial": "bold yellow", "broken": "bold magenta"}
+_SHOWN_FAILURES = 20
+
+
+def board(report: Mapping[str, Any], *, failures: int = _SHOWN_FAILURES) -> RenderableType:
+    """The table by group and level, the failures, and one closing line."""
+    levels = [level for level, numbers in report["footer"]["counts"].items() if sum(numbers.values())]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("group")
+    for level in levels:
+        table.add_column(level, justify="right")
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for case in report["cases"]:
+        groups.setdefault(case["id"].partition("/")[0], []).append(case)
+    for group, cases in groups.items():
+        table.add_row(group, *(_cell([case for case in cases if case["level"] == level]) for level in levels))
+    parts: list[RenderableType] = [table]
+    bad = [case for case in report["cases"] if case["status"] in ("fail", "error")]
+    for case in bad[:failures]:
+        parts += [Text(), Text.from_markup(f"[{_STYLES[case['status']]}]{case['status']}[/] {escape(case['id'])}"), Text(f"  {case['says']}"), *_reasons(case), Text(f"  again: {case['rerun']}", style="dim")]
+    if len(bad) > failures:
+        parts.append(Text(f"\n... and {len(bad) - failures} more; report.html has them all", style="dim"))
+    parts += [Text(), closing_line(report)]
+    return Group(*parts)
+
+
+def _reasons(case: Mapping[str, Any]) -> list[Text]:
+    if not case["differences"]:
+        return [Text(f"  {case['sentence']}")]
+    return [Text(f"  {each['what']}: expected {each['expected']}, saw {each['seen']}") for each in case["differences"]]
+
+
+def _cell(cases: list[Mapping[str, Any]]) -> Text:
+    if not cases:
+        return Text("-", style="dim")
+    passed = sum(case["status"] == "pass" for case in cases)
+    worst = next((status for status in ("fail", "error", "skip", "unsupported", "disabled") if any(case["status"] == status for case in cases)), "pass")
+    return Text(f"{passed}/{len(cases)}", style=_STYLES[worst])
+
+
+def closing_line(report: Mapping[str, Any]) -> Text:
+    """One line: the outcome, the numbers of each status, and the time."""
+    outcome = report["footer"]["outcome"]
+    totals: dict[str, int] = {}
+    for numbers in report["footer"]["counts"].values():
+        for status, number in numbers.items():
+            totals[status] = totals.get(status, 0) + number
+    said = ", ".join(f"{number} {status}" for status, number in totals.items() if number)
+    why = " (nothing failed, but core cases were not judged: this is not a pass)" if outcome == "partial" else ""
+    return Text.assemble((outcome, _OUTCOMES[outcome]), f": {said} in {report['footer']['seconds']:.1f} s; profile {report['header']['profile']}, target {report['header']['target']}{why}")
+
+
+def print_board(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print it; a notebook may show `board(report)` instead."""
+    (console or Console()).print(board(report))
