@@ -1,0 +1,1 @@
+"""The controller: clock, Warehouses, Freight, and the store that survives a crash."""

@@ -161,18 +161,19 @@ def order_key(freight: Freight, *, profile: Profile = LATEST) -> tuple[float, st
     return (when.timestamp() if when else 0.0, freight.name)
 
 
-_ADJECTIVES = (
+_ADJECTIVE_WORDS = (
     "amber bold brisk calm clear coral crisp dapper eager early fair fleet fond gentle glad golden happy hardy "
     "humble jolly keen kind lively lucky mellow merry mild neat nimble noble patient plucky polite proud quick "
     "quiet rapid ready rosy silent silver sleek smooth snug solid spry steady sunny swift tidy trusty vivid warm "
     "witty zesty"
-).split()
-_NOUNS = (
+)
+_NOUN_WORDS = (
     "anchor badger barge beacon bear bison buoy canal clipper cog compass condor crane crate dock dolphin dory "
     "eagle falcon ferry finch frigate galleon gannet harbor heron ibis island jetty kayak keel lagoon lantern "
     "lark lynx marlin mast osprey otter pelican petrel pier plover puffin quay raven reef rudder sail schooner "
     "seal skiff sloop stork swan tern tide tug walrus wharf whale"
-).split()
+)
+_ADJECTIVES, _NOUNS = _ADJECTIVE_WORDS.split(), _NOUN_WORDS.split()
 
 
 def alias(random: Random) -> str:
@@ -195,12 +196,15 @@ def to_json(freight: Freight) -> dict[str, Any]:
 
 def from_json(document: Mapping[str, Any]) -> Freight:
     """The inverse of `to_json`."""
+    created, found = document["created_at"], document["discovered_at"]
     return Freight(
-        **{name: document[name] for name in ("namespace", "name", "alias", "origin", "origin_kind")},
-        **{
-            name: None if document[name] is None else datetime.fromisoformat(document[name])
-            for name in ("created_at", "discovered_at")
-        },
+        namespace=document["namespace"],
+        name=document["name"],
+        alias=document["alias"],
+        origin=document["origin"],
+        origin_kind=document["origin_kind"],
+        created_at=None if created is None else datetime.fromisoformat(created),
+        discovered_at=None if found is None else datetime.fromisoformat(found),
         commits=tuple(FreightCommit(**each) for each in document["commits"]),
         images=tuple(FreightImage(**each) for each in document["images"]),
         charts=tuple(FreightChart(**each) for each in document["charts"]),

@@ -70,8 +70,11 @@ def schedule(
 
 
 def begin(warehouse: Warehouse, status: Status, now: datetime) -> Status:
-    """The status while discovery runs. The refresh token is not part of it: a controller that dies
-    now finds the token unhandled after its restart (KP:24-63)."""
+    """The status while discovery runs.
+
+    The refresh token is not part of it: a controller that dies now finds the token unhandled after
+    its restart (KP:24-63).
+    """
     what = f"{len(warehouse.spec.subscriptions)} subscriptions"
     messages = {
         table.RECONCILING: f"Discovering artifacts from {what}",

@@ -1,0 +1,1 @@
+"""OCI registries, Git hosts and chart repositories; every request leaves through one ledger."""

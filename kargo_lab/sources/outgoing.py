@@ -1,0 +1,277 @@
+"""HTTP that is counted: every request to a registry or chart repository leaves through here.
+
+As in Kargo each request has a connection of its own (keep-alive is off), waits for its turn at a
+client-side limiter, and is retried as its library retries. What never reached the wire is no
+request and gets no row; it fails as an UpstreamError that says why.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import attrs
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from kargo_lab import __name__ as package
+from kargo_lab.engine.clock import Clock
+from kargo_lab.errors import UpstreamError
+from kargo_lab.sources.ledger import Ledger, LedgerRow
+from kargo_lab.sources.limits import DOCKER_HUB, RateLimiter
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 10  # as Go's client
+BODY_LIMIT = 100 * 1024**2  # bytes; go-containerregistry's for manifests and configs
+UNHEADED_SECONDS = 300.0  # what stands in for "no timeout" of older releases: nobody wants a lab that hangs
+_SPOKE_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "wrong version number")
+
+
+@attrs.frozen(kw_only=True)
+class Retries:
+    """How often and after which waits a library tries again; no waits means one try."""
+
+    statuses: frozenset[int] = frozenset()
+    waits_seconds: tuple[float, ...] = ()
+
+
+NO_RETRIES = Retries()
+
+
+class NotSent(UpstreamError):  # noqa: N818 - a state, beside its parent which ends in Error
+    """The request never reached the wire. `spoke_plain` is true where the other end answered TLS with plain HTTP."""
+
+    def __init__(self, message: str, *, spoke_plain: bool = False, again: bool = False) -> None:
+        super().__init__(message)
+        self.spoke_plain, self.again = spoke_plain, again
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """One answer. `url` is where it came from; header names are looked up without regard to case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+    def header(self, name: str) -> str:
+        """The value of a header, empty if absent."""
+        return self.headers.get(name, "")
+
+
+class _Adapter(HTTPAdapter):
+    """requests' own, with one TLS context for all connections: loading the trust store costs more than a request."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Give every pool the shared context."""
+        if self._context is not None:
+            kwargs["ssl_context"] = self._context
+        super().init_poolmanager(*args, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the pool as it is where the shared context already knows whom to trust."""
+        if verify is True and self._context is not None:
+            conn.cert_reqs = "CERT_REQUIRED"
+        else:
+            super().cert_verify(conn, url, verify, cert)
+
+
+@attrs.define
+class _Trust:
+    context: ssl.SSLContext | None = None
+
+
+_trust = _Trust()
+
+
+def _trusting() -> ssl.SSLContext:
+    if _trust.context is None:
+        context = ssl.create_default_context()
+        context.load_verify_locations(cafile=requests.certs.where())
+        _trust.context = context
+    return _trust.context
+
+
+class Outgoing:
+    """Sends requests on behalf of one subscription of one Warehouse."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        warehouse: str = "",
+        subscription: int = -1,
+        verify_tls: bool = True,
+        limiter: RateLimiter | None = None,
+        retries: Retries = NO_RETRIES,
+        header_timeout_seconds: float = 30.0,
+        proxies: Mapping[str, str] | None = None,
+    ) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._warehouse, self._subscription = warehouse, subscription
+        self._verify, self._limiter, self._retries = verify_tls, limiter, retries
+        self._timeout = header_timeout_seconds or UNHEADED_SECONDS
+        self._proxies = dict(proxies or {})
+        self._adapter = _Adapter(_trusting() if verify_tls else None)
+
+    def send(
+        self,
+        url: str,
+        *,
+        kind: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        cache: str = "",
+        retries: Retries | None = None,
+    ) -> Reply:
+        """One request and its automatic retries; redirects are the caller's. Raises UpstreamError."""
+        waits = (self._retries if retries is None else retries).waits_seconds
+        again_for = (self._retries if retries is None else retries).statuses
+        prepared = requests.Request(method, url, headers=self._headers(headers), data=body).prepare()
+        for wait in (*waits, None):
+            if self._limiter is not None:
+                self._limiter.take(self._clock)
+            try:
+                reply = self._exchange(prepared, kind=kind, cache=cache)
+            except NotSent as error:
+                if wait is None or not error.again:
+                    raise
+            except UpstreamError:
+                if wait is None:
+                    raise
+            else:
+                if wait is None or reply.status not in again_for:
+                    return reply
+            self._clock.wait(wait)
+        raise AssertionError  # the last try returns or raises
+
+    def follow(
+        self, url: str, *, kind: str, redirected: str, headers: Mapping[str, str] | None = None, cache: str = ""
+    ) -> Reply:
+        """A GET that follows redirects. Credentials stay with the host that they were given for."""
+        first, target = urlsplit(url).netloc, url
+        for hop in range(MOST_REDIRECTS + 1):
+            kept = {
+                name: value
+                for name, value in (headers or {}).items()
+                if name.lower() != "authorization" or urlsplit(target).netloc == first
+            }
+            reply = self.send(target, kind=redirected if hop else kind, headers=kept, cache="" if hop else cache)
+            if reply.status not in REDIRECTS or not reply.header("location"):
+                return reply
+            target = urljoin(target, reply.header("location"))
+        raise UpstreamError(f"{url}: stopped after {MOST_REDIRECTS} redirects")
+
+    def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
+        return {"User-Agent": package, "Connection": "close", **(headers or {})}
+
+    def _exchange(self, prepared: requests.PreparedRequest, *, kind: str, cache: str) -> Reply:
+        url = prepared.url or ""
+        sent_at = self._clock.now()
+        try:
+            response = self._adapter.send(
+                prepared,
+                stream=True,
+                timeout=self._timeout,
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+            body = _read(response)
+        except requests.RequestException as error:
+            failure = _explain(error, url)
+            if not isinstance(failure, NotSent):
+                self._record(prepared, sent_at, status=0, length=0, kind=kind, cache=cache)
+            raise failure from None
+        except urllib3.exceptions.HTTPError as error:
+            self._record(prepared, sent_at, status=0, length=0, kind=kind, cache=cache)
+            raise UpstreamError(f"{_shown(url)}: the answer broke off: {_root(error)}") from None
+        finally:
+            self._adapter.close()  # the connection with it: the next request opens its own
+        status = response.status_code
+        self._record(prepared, sent_at, status=status, length=len(body), kind=kind, cache=cache)
+        if len(body) > BODY_LIMIT:
+            raise UpstreamError(f"{_shown(url)}: the body exceeds {BODY_LIMIT} bytes", status=status)
+        return Reply(url=url, status=status, headers=response.headers, body=body)
+
+    def _record(
+        self, prepared: requests.PreparedRequest, sent_at: Any, *, status: int, length: int, kind: str, cache: str
+    ) -> None:
+        parts = urlsplit(prepared.url or "")
+        host = parts.netloc.rpartition("@")[2]
+        self._ledger.record(
+            LedgerRow(
+                time=sent_at,
+                warehouse=self._warehouse,
+                subscription=self._subscription,
+                source=host,
+                method=prepared.method or "",
+                path=parts.path,
+                status=status,
+                bytes=length,
+                cache="not-modified" if status == 304 else cache,
+                counted=quota_counts(host, kind, status),
+                kind=kind,
+            )
+        )
+
+
+def quota_counts(host: str, kind: str, status: int) -> bool:
+    """Whether the source's own quota counts a request: Docker Hub counts manifests only, others all.
+
+    An answer that says "not modified" is free at the hosts that have quotas on requests.
+    """
+    if status == 304:
+        return False
+    if host in DOCKER_HUB or host.endswith(".docker.io"):
+        return kind.startswith("manifest")
+    return True
+
+
+def _read(response: requests.Response) -> bytes:
+    """The body, and one byte more than allowed if there is more; redirects' bodies matter to nobody."""
+    pieces, length = [], 0
+    for piece in response.iter_content(64 * 1024):
+        pieces.append(piece)
+        length += len(piece)
+        if length > BODY_LIMIT:
+            break
+    return b"".join(pieces)[: BODY_LIMIT + 1]
+
+
+def _shown(url: str) -> str:
+    """The URL without query and user information: both may hold what nobody should read in a log."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _root(error: BaseException) -> str:
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__ or error
+    return str(error) or type(error).__name__
+
+
+def _explain(error: requests.RequestException, url: str) -> UpstreamError:
+    """Tell what happened, and whether the request can have left before it did."""
+    shown, text = _shown(url), str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        plain = any(mark in text for mark in _SPOKE_PLAIN)
+        return NotSent(f"{shown}: no TLS connection: {_root(error)}", spoke_plain=plain)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return NotSent(f"{shown}: no connection in time", again=True)
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return UpstreamError(f"{shown}: no answer in time")
+    if isinstance(error, requests.exceptions.ConnectionError):
+        if "NewConnectionError" in text or "NameResolutionError" in text or "ProxyError" in text:
+            return NotSent(f"{shown}: no connection: {_root(error)}")
+        return UpstreamError(f"{shown}: the connection broke: {_root(error)}")
+    return UpstreamError(f"{shown}: {_root(error)}")

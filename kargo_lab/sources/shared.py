@@ -1,0 +1,111 @@
+"""What discovery is given beside the subscription, and what all discoveries of a process share."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+
+import attrs
+
+from kargo_lab.engine.clock import Clock
+from kargo_lab.profiles import LATEST, Profile
+from kargo_lab.resources.artifacts import CommitDiscovery
+from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
+from kargo_lab.sources.image_facts import ImageFacts
+from kargo_lab.sources.ledger import Ledger
+from kargo_lab.sources.limits import CACHE_ENTRIES, Cache, Limiters
+
+CACHE_POLICIES = ("Allow", "Forbid", "Require", "Force")
+_LIFE_SECONDS = 30 * 60.0  # of the image caches up to v1.8
+
+
+@attrs.frozen(kw_only=True)
+class OperatorSettings:
+    """What an operator of Kargo sets in the controller's environment (discovery.md 1.7).
+
+    Defaults are the code's. The chart that installs Kargo sets `minimum_interval_seconds` to 300.
+    """
+
+    minimum_interval_seconds: float = 0.0
+    concurrent_reconciles: int = 4
+    shard: str = ""
+    default_controller: bool = True
+    cache_by_tag_policy: str = attrs.field(default="Allow", validator=attrs.validators.in_(CACHE_POLICIES))
+    image_cache_entries: int = CACHE_ENTRIES
+    registry_rate_limit: float | None = None  # requests a second; None takes the profile's
+    allow_credentials_over_http: bool = False
+    shared_namespace: str = ""
+
+
+class Shared:
+    """Limiters, the image cache and the ledger: one object a process, as Kargo's package variables are.
+
+    `environment` is what git is given beside its own few variables: PATH, and proxies.
+    `workers` is how many tags NewestBuild looks at at once; `image_life_seconds` follows the profile.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        profile: Profile = LATEST,
+        settings: OperatorSettings | None = None,
+        environment: Mapping[str, str] | None = None,
+        workers: int = 8,
+        lean: bool = False,
+    ) -> None:
+        self.ledger, self.profile, self.settings = ledger, profile, settings or OperatorSettings()
+        self.environment, self.workers, self.lean = dict(environment or {}), workers, lean
+        self.limiters = Limiters(profile, per_second=self.settings.registry_rate_limit)
+        self._lock = threading.Lock()
+        self._caches: dict[str, Cache[ImageFacts]] = {}
+
+    def image_cache(self, registry: str) -> Cache[ImageFacts]:
+        """The cache of image facts: one for the process since v1.9, one a registry before."""
+        one = self.profile.image_cache == "process-lru"
+        with self._lock:
+            return self._caches.setdefault(
+                "" if one else registry,
+                Cache(self.settings.image_cache_entries, life_seconds=0.0 if one else _LIFE_SECONDS),
+            )
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """Proxies by URL scheme, from the environment that was handed in."""
+        found = ((name, self.environment.get(f"{name}_proxy", "")) for name in ("http", "https"))
+        return {name: value for name, value in found if value}
+
+    def proxies_for(self, host: str) -> dict[str, str]:
+        """The proxies for a host, none where `no_proxy` names it."""
+        bare = re.sub(r":\d+$", "", host)
+        for entry in self.environment.get("no_proxy", "").split(","):
+            name = entry.strip().lstrip(".")
+            if name and (name == "*" or bare == name or bare.endswith(f".{name}")):
+                return {}
+        return {} if bare in ("localhost", "127.0.0.1", "[::1]") else self.proxies
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """One discovery of one subscription: for whom, by which clock, with which credentials.
+
+    `previous` is the last result for this very git subscription, None if it may not be reused.
+    """
+
+    shared: Shared
+    clock: Clock
+    warehouse: str = ""
+    subscription: int = -1
+    credentials: Credentials = NO_CREDENTIALS
+    previous: CommitDiscovery | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """The profile that the process runs as."""
+        return self.shared.profile
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where requests are written down."""
+        return self.shared.ledger
