@@ -232,10 +232,12 @@ class _Reader:
     def list(self, shape: ListOf, node: Any, before: Any, path: str) -> list[Any]:
         """A slice. The elements of an earlier list of the same name are decoded into, as Go does."""
         value = _Slice()
-        if node is None or node == []:
+        if node is None:
             return value
         if not isinstance(node, list) or isinstance(node, Pairs):
             raise _misfit(_kind(node), "slice", path, self.body)
+        if not node:
+            return value
         earlier = [*before, *before.spare] if isinstance(before, _Slice) else []
         for index, member in enumerate(node):
             value.append(self.read(shape.shape, member, earlier[index] if index < len(earlier) else _UNSET, path))
