@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 from random import Random
-from typing import Any
-
-import attrs
 
 from kargo_lab.errors import LabError
 from kargo_lab.profiles import LATEST, Profile
-from kargo_lab.resources.artifacts import ArtifactReference, DiscoveredArtifacts
+from kargo_lab.resources.artifacts import DiscoveredArtifacts
+from kargo_lab.resources.pipeline import (
+    Freight,
+    FreightArtifact,
+    FreightChart,
+    FreightCommit,
+    FreightImage,
+    Origin,
+)
 from kargo_lab.rules import urls
 
 
@@ -26,56 +30,7 @@ class FreightBuildError(LabError):
     """A result without entries stood where automatic Freight needs one."""
 
 
-@attrs.frozen(kw_only=True)
-class FreightCommit:
-    """A commit in Freight; `message` is its subject."""
-
-    repo_url: str
-    id: str
-    branch: str = ""
-    tag: str = ""
-    message: str = ""
-    author: str = ""
-    committer: str = ""
-    subscription_name: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class FreightImage:
-    """An image in Freight; `repo_url` as the subscription writes it."""
-
-    repo_url: str
-    tag: str = ""
-    digest: str = ""
-    annotations: Mapping[str, str] = attrs.field(factory=dict)
-    subscription_name: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class FreightChart:
-    """A chart in Freight; `name` is empty for an OCI repository."""
-
-    repo_url: str
-    version: str
-    name: str = ""
-    subscription_name: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Freight:
-    """One piece. `name` and `alias` are empty until it is stored; `origin` is the Warehouse's name."""
-
-    namespace: str = ""
-    name: str = ""
-    alias: str = ""
-    origin: str = ""
-    origin_kind: str = "Warehouse"
-    created_at: datetime | None = None
-    discovered_at: datetime | None = None
-    commits: tuple[FreightCommit, ...] = ()
-    images: tuple[FreightImage, ...] = ()
-    charts: tuple[FreightChart, ...] = ()
-    artifacts: tuple[ArtifactReference, ...] = ()
+NO_ORIGIN = Origin(kind="", name="")
 
 
 def build(found: DiscoveredArtifacts, *, profile: Profile = LATEST) -> Freight:
@@ -89,6 +44,9 @@ def build(found: DiscoveredArtifacts, *, profile: Profile = LATEST) -> Freight:
         if not generic.references:
             raise FreightBuildError(f"no artifacts discovered for subscription {generic.name!r}")
     return Freight(
+        namespace="",
+        name="",
+        origin=NO_ORIGIN,
         commits=tuple(
             FreightCommit(
                 repo_url=each.repo_url,
@@ -121,7 +79,15 @@ def build(found: DiscoveredArtifacts, *, profile: Profile = LATEST) -> Freight:
             )
             for each in found.charts
         ),
-        artifacts=tuple(each.references[0] for each in found.results),
+        artifacts=tuple(
+            FreightArtifact(
+                artifact_type=each.references[0].artifact_type,
+                subscription_name=each.references[0].subscription_name,
+                version=each.references[0].version,
+                metadata=dict(each.references[0].metadata) or None,
+            )
+            for each in found.results
+        ),
     )
 
 
@@ -134,8 +100,7 @@ def hashed_text(freight: Freight, *, profile: Profile = LATEST) -> str:
         *(f"{each.artifact_type}:{each.subscription_name}:{each.version}" for each in freight.artifacts),
     ]
     parts.sort(key=lambda part: part.encode(errors="surrogatepass"))
-    kind = freight.origin_kind if freight.origin else ""
-    return f"{kind}/{freight.origin}:{'|'.join(parts)}"
+    return f"{freight.origin.key}:{'|'.join(parts)}"
 
 
 def freight_name(freight: Freight, *, profile: Profile = LATEST) -> str:
@@ -153,12 +118,10 @@ def newest(freight: Iterable[Freight], *, profile: Profile = LATEST) -> Freight 
     return max(freight, key=lambda each: order_key(each, profile=profile), default=None)
 
 
-def order_key(freight: Freight, *, profile: Profile = LATEST) -> tuple[float, str]:
-    """Sorts Freight from old to new."""
-    when = freight.created_at
-    if profile.freight_discovered_at and freight.discovered_at is not None:
-        when = freight.discovered_at
-    return (when.timestamp() if when else 0.0, freight.name)
+def order_key(freight: Freight, *, profile: Profile = LATEST) -> tuple[str, str]:
+    """Sorts Freight from old to new: times are texts in whole seconds of UTC, which sort as they read."""
+    found = freight.discovered_at if profile.freight_discovered_at else ""
+    return found or freight.created_at, freight.name
 
 
 _ADJECTIVE_WORDS = (
@@ -184,32 +147,6 @@ def alias(random: Random) -> str:
 def crowded_alias(random: Random) -> str:
     """A longer alias, for a store that holds so many pieces that two words hardly suffice."""
     return f"{alias(random)}-{random.randrange(1_000_000)}"
-
-
-def to_json(freight: Freight) -> dict[str, Any]:
-    """The fields that a store keeps, plain."""
-    document = attrs.asdict(freight)
-    for name in ("created_at", "discovered_at"):
-        document[name] = None if document[name] is None else document[name].isoformat()
-    return document
-
-
-def from_json(document: Mapping[str, Any]) -> Freight:
-    """The inverse of `to_json`."""
-    created, found = document["created_at"], document["discovered_at"]
-    return Freight(
-        namespace=document["namespace"],
-        name=document["name"],
-        alias=document["alias"],
-        origin=document["origin"],
-        origin_kind=document["origin_kind"],
-        created_at=None if created is None else datetime.fromisoformat(created),
-        discovered_at=None if found is None else datetime.fromisoformat(found),
-        commits=tuple(FreightCommit(**each) for each in document["commits"]),
-        images=tuple(FreightImage(**each) for each in document["images"]),
-        charts=tuple(FreightChart(**each) for each in document["charts"]),
-        artifacts=tuple(ArtifactReference(**each) for each in document["artifacts"]),
-    )
 
 
 def _git_source(commit: FreightCommit, profile: Profile) -> str:

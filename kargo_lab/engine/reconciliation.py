@@ -15,11 +15,11 @@ import attrs
 from kargo_lab.engine import conditions as table
 from kargo_lab.engine import freight as pieces
 from kargo_lab.engine import timers
-from kargo_lab.engine.freight import Freight
 from kargo_lab.engine.status import Status
 from kargo_lab.errors import LabError
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.artifacts import DiscoveredArtifacts
+from kargo_lab.resources.pipeline import Freight, Origin
 from kargo_lab.resources.warehouse import Warehouse
 
 
@@ -221,7 +221,9 @@ class _Ending:
             return text
         nameless = pieces.freight_name(built, profile=profile)
         try:
-            created = create(attrs.evolve(built, namespace=self.warehouse.namespace, origin=self.warehouse.name))
+            created = create(
+                attrs.evolve(built, namespace=self.warehouse.namespace, origin=Origin(name=self.warehouse.name))
+            )
         except LabError as error:
             text = f"error creating Freight: {error}"
             self.note(table.CREATE_FAILED, Ready=text, Healthy=text)

@@ -73,7 +73,7 @@ class ListedTag:
 
 def lines(output: bytes, *, strict: bool = False) -> Iterator[str]:
     """The lines of git's output. One that is too long ends them; with `strict` it is an error (discovery.md 4.8)."""
-    for line in output.splitlines() if b"\r" not in output and b"\x0b" not in output else output.split(b"\n"):
+    for line in output.removesuffix(b"\n").split(b"\n") if output else ():
         if len(line) >= LINE_LIMIT:
             if strict:
                 raise UpstreamError(f"a line of git's output has {LINE_LIMIT} bytes or more")
@@ -204,9 +204,9 @@ class Git:
     def changed_paths(self, commit: str) -> tuple[str, ...]:
         """The paths that a commit changed, quoted as git quotes them."""
         if self._context.profile.merge_paths == "first-parent":
-            shape = ("--name-status", "--no-renames", "--first-parent")
+            shape = ["--name-status", "--no-renames", "--first-parent"]
         else:
-            shape = ("--name-only",)
+            shape = ["--name-only"]
         output = self._run("show", "--pretty=", *shape, commit, inside=True)
         return tuple(line.rpartition("\t")[2] for line in lines(output) if line)
 
@@ -246,7 +246,7 @@ class Git:
             done = subprocess.run(  # noqa: S603 - the arguments are ours, the URL was checked at admission
                 ["git", *arguments],  # noqa: S607 - from the PATH, as Kargo does
                 cwd=self._repo if inside else self._home,
-                env=self._environment | (extra or {}),
+                env={**self._environment, **(extra or {})},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=HOPELESS_SECONDS,

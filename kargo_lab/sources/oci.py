@@ -8,7 +8,6 @@ nothing is kept from one call to the next; that is what makes the counts of 3.11
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from urllib.parse import urljoin
 
 import attrs
@@ -17,6 +16,7 @@ from kargo_lab.errors import UpstreamError
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.rules import json as gojson
 from kargo_lab.sources import oci_auth
+from kargo_lab.sources.image_facts import read
 from kargo_lab.sources.oci_auth import ANONYMOUS, UNAUTHORIZED, Challenge, Login
 from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries
 
@@ -144,7 +144,7 @@ class Repository:
         url = session.url("tags", f"list?n={PAGE_SIZE}")
         for _ in range(MOST_PAGES):
             reply = checked(session.get(url, kind="tags"))
-            found += decoded(reply.body, _TAGS, "tag list")["tags"]
+            found += read(reply.body, _TAGS, "tag list")["tags"]
             following = next_page(reply)
             if following is None:
                 return tuple(found)
@@ -195,14 +195,3 @@ def next_page(reply: Reply) -> str | None:
     if not link.startswith("<") or ">" not in link:
         raise UpstreamError(f"malformed Link header {link!r}")
     return urljoin(reply.url, link[1 : link.index(">")])
-
-
-def decoded(body: bytes, shape: gojson.Shape, what: str) -> Mapping[str, object]:
-    """The JSON document as Go's structs would hold it; UpstreamError if it is none."""
-    try:
-        document = gojson.decode(body, shape)
-    except gojson.JSONError as error:
-        raise UpstreamError(f"{what}: {error.message}") from None
-    if not isinstance(document, Mapping):
-        raise UpstreamError(f"{what}: not an object")
-    return document

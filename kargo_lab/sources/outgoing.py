@@ -14,8 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import attrs
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from kargo_lab import __name__ as package
 from kargo_lab.engine.clock import Clock
@@ -81,7 +81,7 @@ class _Adapter(HTTPAdapter):
         if verify is True and self._context is not None:
             conn.cert_reqs = "CERT_REQUIRED"
         else:
-            super().cert_verify(conn, url, verify, cert)
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # the stubs leave it out
 
 
 @attrs.define
@@ -95,7 +95,7 @@ _trust = _Trust()
 def _trusting() -> ssl.SSLContext:
     if _trust.context is None:
         context = ssl.create_default_context()
-        context.load_verify_locations(cafile=requests.certs.where())
+        context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
         _trust.context = context
     return _trust.context
 
@@ -192,9 +192,6 @@ class Outgoing:
             if not isinstance(failure, NotSent):
                 self._record(prepared, sent_at, status=0, length=0, kind=kind, cache=cache)
             raise failure from None
-        except urllib3.exceptions.HTTPError as error:
-            self._record(prepared, sent_at, status=0, length=0, kind=kind, cache=cache)
-            raise UpstreamError(f"{_shown(url)}: the answer broke off: {_root(error)}") from None
         finally:
             self._adapter.close()  # the connection with it: the next request opens its own
         status = response.status_code
