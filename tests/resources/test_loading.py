@@ -77,9 +77,7 @@ def test_an_object_without_a_namespace_is_in_the_one_given() -> None:
 def test_a_subscription_gets_the_defaults_of_admission() -> None:
     (read,) = loading.loads(warehouse("image: {repoURL: nginx}")).warehouses
     assert read.spec.subscriptions == (
-        ImageSubscription(
-            repo_url="nginx", image_selection_strategy="SemVer", strict_semvers=True, discovery_limit=20
-        ),
+        ImageSubscription(repo_url="nginx", image_selection_strategy="SemVer", strict_semvers=True, discovery_limit=20),
     )
 
 
@@ -170,20 +168,34 @@ def test_a_wrong_secret_value_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("subscription", "expected"),
     [
-        pytest.param("{image: {repoURL: 'oci://ghcr.io/x'}}", "expected an image repository", id="an image URL with a scheme"),
+        pytest.param(
+            "{image: {repoURL: 'oci://ghcr.io/x'}}", "expected an image repository", id="an image URL with a scheme"
+        ),
         pytest.param("{image: {repoURL: 'nginx:1'}}", "expected an image repository", id="an image URL with a tag"),
         pytest.param("{image: {repoURL: 'nginx/é'}}", "expected an image repository", id="an image URL beyond ASCII"),
         pytest.param("{image: {repoURL: nginx, imageSelectionStrategy: Digest}}", "missing", id="Digest without a tag"),
-        pytest.param("{image: {repoURL: nginx, constraint: '>>1'}}", "expected a semver constraint", id="a bad constraint"),
+        pytest.param(
+            "{image: {repoURL: nginx, constraint: '>>1'}}", "expected a semver constraint", id="a bad constraint"
+        ),
         pytest.param("{image: {repoURL: nginx, platform: linux}}", "expected a platform", id="a platform without arch"),
         pytest.param("{image: {repoURL: nginx, discoveryLimit: 101}}", "from 1 to 100", id="a limit too high"),
-        pytest.param("{image: {repoURL: nginx, constraint: 1.0}}", "put it in quotes", id="a constraint that is a number"),
-        pytest.param("{image: {repoURL: nginx, imageSelectionStrategy: semver}}", "did you mean `SemVer`", id="a strategy in lower case"),
+        pytest.param(
+            "{image: {repoURL: nginx, constraint: 1.0}}", "put it in quotes", id="a constraint that is a number"
+        ),
+        pytest.param(
+            "{image: {repoURL: nginx, imageSelectionStrategy: semver}}",
+            "did you mean `SemVer`",
+            id="a strategy in lower case",
+        ),
         pytest.param("{git: {repoURL: github.com/ex/repo}}", "Git URL", id="a Git URL without scheme"),
         pytest.param("{git: {repoURL: https://github.com}}", "Git URL", id="a Git URL without a path"),
-        pytest.param("{git: {repoURL: https://h/r, branch: /x}}", "branch name", id="a branch that starts with a slash"),
+        pytest.param(
+            "{git: {repoURL: https://h/r, branch: /x}}", "branch name", id="a branch that starts with a slash"
+        ),
         pytest.param("{git: {repoURL: https://h/r, since: yesterday}}", "expected a time", id="a time in words"),
-        pytest.param("{git: {repoURL: https://h/r, since: 2026-02-30T00:00:00Z}}", "expected a time", id="a day that is none"),
+        pytest.param(
+            "{git: {repoURL: https://h/r, since: 2026-02-30T00:00:00Z}}", "expected a time", id="a day that is none"
+        ),
         pytest.param("{chart: {repoURL: https://h/r}}", "missing", id="a classic chart without a name"),
         pytest.param("{chart: {repoURL: 'oci://h/r', name: x}}", "must be absent", id="an OCI chart with a name"),
         pytest.param("{chart: {repoURL: h/r, name: x}}", "chart URL", id="a chart URL without a scheme"),
@@ -201,10 +213,16 @@ def test_a_subscription_is_refused(subscription: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param("git: {repoURL: https://h.io/Ex/r.git}", "git: {repoURL: https://h.io/ex/r}", id="git, normalised"),
+        pytest.param(
+            "git: {repoURL: https://h.io/Ex/r.git}", "git: {repoURL: https://h.io/ex/r}", id="git, normalised"
+        ),
         pytest.param("image: {repoURL: nginx}", "image: {repoURL: docker.io/library/nginx}", id="image, normalised"),
-        pytest.param("chart: {repoURL: 'oci://h.io/x'}", "chart: {repoURL: 'oci://H.io/x'}", id="OCI chart, normalised"),
-        pytest.param("chart: {repoURL: https://h.io/x, name: a}", "chart: {repoURL: https://h.io/x, name: a}", id="classic chart"),
+        pytest.param(
+            "chart: {repoURL: 'oci://h.io/x'}", "chart: {repoURL: 'oci://H.io/x'}", id="OCI chart, normalised"
+        ),
+        pytest.param(
+            "chart: {repoURL: https://h.io/x, name: a}", "chart: {repoURL: https://h.io/x, name: a}", id="classic chart"
+        ),
     ],
 )
 def test_two_subscriptions_to_one_repository_are_refused(first: str, second: str) -> None:
@@ -223,7 +241,9 @@ def test_two_charts_of_one_classic_repository_are_fine() -> None:
         pytest.param("{name: R, github: {secretRef: {name: s}}}", "a name of lower-case", id="a name in upper case"),
         pytest.param("{github: {secretRef: {name: s}}}", "name: missing", id="no name"),
         pytest.param("{name: r, github: {}}", "secretRef: missing", id="no secretRef"),
-        pytest.param("{name: r, github: {secretRef: {}}, gitlab: {secretRef: {}}}", "one type only", id="CF-08: two types"),
+        pytest.param(
+            "{name: r, github: {secretRef: {}}, gitlab: {secretRef: {}}}", "one type only", id="CF-08: two types"
+        ),
         pytest.param("{name: r, generic: {secretRef: {}, actions: []}}", "at least 1", id="an empty list of actions"),
         pytest.param(
             "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse}]}]}}",
@@ -236,7 +256,9 @@ def test_two_charts_of_one_classic_repository_are_fine() -> None:
             id="GE-26: kind Promotion",
         ),
         pytest.param(
-            "{name: r, generic: {secretRef: {}, actions: [{action: Delete}]}}", "expected one of Refresh", id="another action"
+            "{name: r, generic: {secretRef: {}, actions: [{action: Delete}]}}",
+            "expected one of Refresh",
+            id="another action",
         ),
         pytest.param(
             "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse, "
@@ -295,12 +317,22 @@ def test_the_same_object_twice_is_refused_naming_the_first_place(tmp_path: Path)
         pytest.param("{" * 5000, "nested deeper", id="deep mappings"),
         pytest.param("? [a]\n: b\n", "a key must be text", id="a key that is a list"),
         pytest.param("a: " + "x" * 2**20, "larger than", id="a huge file"),
-        pytest.param("a: &a [" + ",".join(["1"] * 400) + "]\nb: &b [" + ",".join(["*a"] * 400) + "]\n", "more than", id="an alias bomb"),
+        pytest.param(
+            "a: &a [" + ",".join(["1"] * 400) + "]\nb: &b [" + ",".join(["*a"] * 400) + "]\n",
+            "more than",
+            id="an alias bomb",
+        ),
         pytest.param("a: !!int x\n", "does not fit", id="a number that is none"),
         pytest.param("kind: Secret\n", "apiVersion: missing", id="no apiVersion"),
         pytest.param("apiVersion: v1\nkind: Secrets\n", "did you mean `Secret`", id="a misspelt kind of v1"),
-        pytest.param("apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehose\n", "did you mean `Warehouse`", id="a misspelt kind"),
-        pytest.param("apiVersion: kargo.akuity.io/v1\nkind: Warehouse\n", "expected kargo.akuity.io/v1alpha1", id="a wrong version"),
+        pytest.param(
+            "apiVersion: kargo.akuity.io/v1alpha1\nkind: Warehose\n", "did you mean `Warehouse`", id="a misspelt kind"
+        ),
+        pytest.param(
+            "apiVersion: kargo.akuity.io/v1\nkind: Warehouse\n",
+            "expected kargo.akuity.io/v1alpha1",
+            id="a wrong version",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_a_manifest_error(content: str | bytes, expected: str) -> None:
@@ -317,7 +349,9 @@ def test_a_missing_path_and_an_empty_folder_are_told(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("record", json.loads((DATA / "timers.json").read_text())["interval_admission"], ids=lambda r: repr(r["interval"]))
+@pytest.mark.parametrize(
+    "record", json.loads((DATA / "timers.json").read_text())["interval_admission"], ids=lambda r: repr(r["interval"])
+)
 def test_intervals_are_admitted_as_by_the_crd(record: dict[str, object]) -> None:
     text = warehouse("image: {repoURL: nginx}") + f"  interval: {json.dumps(record['interval'])}\n"
     try:
@@ -333,7 +367,11 @@ def test_intervals_are_admitted_as_by_the_crd(record: dict[str, object]) -> None
 _NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 _TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 _SECRETS = st.builds(
-    Secret, namespace=_NAMES, name=_NAMES, data=st.dictionaries(_NAMES, st.binary(max_size=12)), annotations=st.dictionaries(_NAMES, _TEXTS)
+    Secret,
+    namespace=_NAMES,
+    name=_NAMES,
+    data=st.dictionaries(_NAMES, st.binary(max_size=12)),
+    annotations=st.dictionaries(_NAMES, _TEXTS),
 )
 _IMAGES = st.builds(
     ImageSubscription,
@@ -359,7 +397,9 @@ def test_a_written_secret_reads_back(secret: Secret) -> None:
 def test_a_written_warehouse_reads_back(image: ImageSubscription, labels: dict[str, str], generation: int) -> None:
     from kargo_lab.resources.warehouse import Warehouse, WarehouseSpec
 
-    spec = WarehouseSpec(subscriptions=(image,), freight_creation_criteria="true", interval="30s", interval_seconds=30.0)
+    spec = WarehouseSpec(
+        subscriptions=(image,), freight_creation_criteria="true", interval="30s", interval_seconds=30.0
+    )
     written = Warehouse(namespace="p1", name="w", spec=spec, labels=labels, generation=generation)
     assert loading.loads(loading.dump(written)).warehouses == (written,)
 
@@ -430,14 +470,42 @@ def test_match_upstream_needs_one_upstream_stage() -> None:
 
 _YAML = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["name", "kind", "spec", "metadata", "subscriptions", "image", "git", "webhookReceivers", "github", "data"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=6)
+            | st.sampled_from(
+                [
+                    "name",
+                    "kind",
+                    "spec",
+                    "metadata",
+                    "subscriptions",
+                    "image",
+                    "git",
+                    "webhookReceivers",
+                    "github",
+                    "data",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
 )
 
 
-@given(spec=_YAML, metadata=_YAML, kind=st.sampled_from([*loading.KINDS, "List"]), profile=st.sampled_from([*profiles.PROFILES]))
+@given(
+    spec=_YAML,
+    metadata=_YAML,
+    kind=st.sampled_from([*loading.KINDS, "List"]),
+    profile=st.sampled_from([*profiles.PROFILES]),
+)
 @settings(max_examples=150, deadline=None)
-def test_whatever_a_document_holds_it_is_read_or_refused_never_raised(spec: object, metadata: object, kind: str, profile: str) -> None:
+def test_whatever_a_document_holds_it_is_read_or_refused_never_raised(
+    spec: object, metadata: object, kind: str, profile: str
+) -> None:
     version = "v1" if kind in ("Secret", "List") else loading.KARGO_VERSION
     document = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec, "data": spec, "items": spec}
     try:

@@ -1,0 +1,305 @@
+"""What happens to a webhook between the socket and the store: routing, verdict, matching, refresh, answer.
+
+Nothing here knows HTTP servers or SQLite. The store is met through `Objects`, a protocol of what
+has to be read and the one thing that has to be written; a refresh that returns is on disk, so the
+answer may be sent. Source: receivers.md 3.2, 3.4, 5.2 to 5.4, 6.6, 6.8 and 6.9.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import attrs
+
+from kargo_lab import matching
+from kargo_lab.errors import StoreError
+from kargo_lab.profiles import Profile
+from kargo_lab.receivers import RECEIVERS
+from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
+from kargo_lab.resources.pipeline import Promotion
+from kargo_lab.resources.status import BuildFailure, StatusEntry, build, secrets_namespace
+from kargo_lab.resources.warehouse import Warehouse
+from kargo_lab.wire import (
+    Acknowledged,
+    ActionPlan,
+    Actions,
+    Answer,
+    Delivery,
+    NoAnswer,
+    PullRequestClosed,
+    Push,
+    Refusal,
+    Setup,
+    Verdict,
+)
+
+log = logging.getLogger(__name__)
+
+NOT_FOUND = Answer(status=404)
+INTERNAL_ERROR = Answer(status=500)
+REFRESH_ANNOTATION = "kargo.akuity.io/refresh"
+
+# The header by which each sender names a delivery; a repeated or retried one keeps it
+# (platforms.md). Senders without such a header are never taken for repeating themselves.
+DELIVERY_ID_HEADERS = {
+    "artifactory": (),
+    "azure": (),
+    "bitbucket": ("x-request-uuid", "x-request-id"),
+    "dockerhub": (),
+    "generic": (),
+    "gitea": ("x-gitea-delivery",),
+    "github": ("x-github-delivery",),
+    "gitlab": ("idempotency-key", "x-gitlab-event-uuid"),
+    "harbor": ("ce-id",),
+    "quay": (),
+}
+
+
+class Objects(Protocol):
+    """What the store offers to the intake. Every call may raise StoreError."""
+
+    def configs_with_path(self, path: str) -> Sequence[ProjectConfig]:
+        """The ProjectConfigs whose status lists this path."""
+
+    def cluster_config(self) -> ClusterConfig | None:
+        """The ClusterConfig, if there is one."""
+
+    def receiver_entries(self, config: ProjectConfig | ClusterConfig) -> Sequence[StatusEntry]:
+        """`status.webhookReceivers` of a configuration."""
+
+    def secret(self, namespace: str, name: str) -> Secret | None:
+        """The Secret as it is now."""
+
+    def warehouses(self, namespace: str | None = None) -> Sequence[Warehouse]:
+        """The Warehouses of a namespace, or (None) of all, in a fixed order."""
+
+    def promotions(self, namespace: str | None = None) -> Sequence[Promotion]:
+        """As `warehouses`."""
+
+    def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
+        """Set the refresh annotation, durably. A StoreError is to Kargo a refused patch."""
+
+    def delivery_seen(self, key: str) -> bool:
+        """True if `remember_delivery` was called with this key, lately."""
+
+    def remember_delivery(self, key: str) -> None:
+        """A delivery was processed with success."""
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """A receiver that a path led to. `namespace` is its project, or None for a cluster receiver."""
+
+    path: str
+    type: str
+    name: str
+    namespace: str | None
+    setup: Setup
+
+
+def route(path: str, objects: Objects, *, profile: Profile, base_url: str) -> Route | Answer:
+    """The receiver behind a decoded request path, or the answer where there is none (3.2 steps 1 to 7)."""
+    try:
+        config, answer = _owner(path, objects, profile)
+        if config is None:
+            return answer
+        entry = next((each for each in objects.receiver_entries(config) if each.path == path), None)
+        spec = next((each for each in config.receivers if entry is not None and each.name == entry.name), None)
+        if spec is None:
+            return NOT_FOUND
+        built = build(config, spec, objects.secret, base_url=base_url, profile=profile)
+    except StoreError:
+        log.exception("cannot look up a receiver")
+        return INTERNAL_ERROR
+    if isinstance(built, BuildFailure):
+        log.error("receiver %s cannot be built: %s", spec.name, built.cause)
+        return INTERNAL_ERROR
+    namespace = config.namespace if isinstance(config, ProjectConfig) else None
+    return Route(path=path, type=built.type, name=spec.name, namespace=namespace, setup=built.setup)
+
+
+def _owner(path: str, objects: Objects, profile: Profile) -> tuple[ProjectConfig | ClusterConfig | None, Answer]:
+    """The configuration that owns a path; a path of two projects is neither's."""
+    projects = objects.configs_with_path(path)
+    if len(projects) == 1:
+        return projects[0], NOT_FOUND
+    cluster = objects.cluster_config()
+    if cluster is not None and not secrets_namespace(cluster, profile):
+        return None, INTERNAL_ERROR
+    return cluster, NOT_FOUND
+
+
+def token(now: datetime, profile: Profile, *, uniqueness: int = 0) -> str:
+    """The value of a refresh annotation.
+
+    Kargo's is the second (6.9), so two refreshes within one second are one. `recommended` adds the
+    microseconds and a number that the caller never repeats.
+    """
+    text = now.strftime("%Y-%m-%dT%H:%M:%S")
+    if profile.refresh_resolution == "seconds":
+        return f"{text}Z"
+    # Still RFC 3339, whose fraction may have any length.
+    return f"{text}.{now.microsecond:06d}{uniqueness % 1000:03d}Z"
+
+
+@attrs.frozen(kw_only=True)
+class Refreshed:
+    """One object that was, or was not, asked to refresh."""
+
+    kind: str
+    namespace: str
+    name: str
+    success: bool
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What a delivery led to: the answer, the verdict behind it, and the objects it touched."""
+
+    answer: Answer | NoAnswer
+    verdict: Verdict
+    refreshed: tuple[Refreshed, ...] = ()
+    left_alone: tuple[tuple[Warehouse, Any], ...] = ()
+    detail: str = ""
+
+
+def deliver(
+    route: Route, delivery: Delivery, objects: Objects, *, profile: Profile, now: datetime, uniqueness: int = 0
+) -> Outcome:
+    """Judge a delivery, refresh what it asks for, and say what to answer.
+
+    `uniqueness` distinguishes deliveries of one microsecond where the profile wants that.
+    """
+    verdict = RECEIVERS[route.type](delivery, route.setup, profile)
+    visit = _Visit(route=route, objects=objects, profile=profile, token=token(now, profile, uniqueness=uniqueness))
+    key = delivery_key(route, delivery, profile) if isinstance(verdict, Push | PullRequestClosed | Actions) else ""
+    try:
+        if key and objects.delivery_seen(key):
+            return Outcome(answer=Answer(status=200, body={"msg": "delivery was processed before"}), verdict=verdict)
+        outcome = visit.conclude(verdict)
+        if key and isinstance(outcome.answer, Answer) and outcome.answer.status == 200:
+            objects.remember_delivery(key)
+    except StoreError as error:
+        log.exception("a delivery could not be processed")
+        return Outcome(answer=INTERNAL_ERROR, verdict=verdict, detail=str(error))
+    return outcome
+
+
+def delivery_key(route: Route, delivery: Delivery, profile: Profile) -> str:
+    """What a repeated delivery has in common with the first one; empty if it is not to be recognised."""
+    if profile.duplicate_deliveries != "acknowledged":
+        return ""
+    identities = (delivery.header(name) for name in DELIVERY_ID_HEADERS[route.type])
+    identity = next((text for text in identities if text), "")
+    return f"{route.path} {identity}" if identity else ""
+
+
+@attrs.frozen(kw_only=True)
+class _Visit:
+    """One delivery at work."""
+
+    route: Route
+    objects: Objects
+    profile: Profile
+    token: str
+
+    def conclude(self, verdict: Verdict) -> Outcome:
+        """The outcome of any verdict."""
+        match verdict:
+            case Push():
+                return self.push(verdict)
+            case PullRequestClosed():
+                return self.pull_request(verdict)
+            case Actions():
+                return self.actions(verdict)
+            case Acknowledged(message, empty):
+                body = None if empty else {"msg": message} if message else {}
+                return Outcome(answer=Answer(status=200, body=body), verdict=verdict)
+            case Refusal(status, reason):
+                return Outcome(answer=Answer(status=status, body={"error": reason} if reason else {}), verdict=verdict)
+            case NoAnswer():
+                return Outcome(answer=verdict, verdict=verdict)
+
+    def push(self, push: Push) -> Outcome:
+        """Refresh the Warehouses that a push concerns (6.6)."""
+        found = matching.match(push, self.objects.warehouses(self.route.namespace), self.profile)
+        if found.failure is not None:
+            return Outcome(
+                answer=INTERNAL_ERROR, verdict=push, left_alone=tuple(found.left_alone), detail=found.failure.text
+            )
+        refreshed = self.refresh(("Warehouse", each.namespace, each.name) for each in found.refresh)
+        answer = _count(refreshed, "warehouse(s)", "warehouses")
+        return Outcome(answer=answer, verdict=push, refreshed=refreshed, left_alone=tuple(found.left_alone))
+
+    def pull_request(self, closed: PullRequestClosed) -> Outcome:
+        """Refresh the Promotions that wait for a pull request (6.8)."""
+        promotions = matching.match_promotions(closed.url, self.objects.promotions(self.route.namespace), self.profile)
+        refreshed = self.refresh(("Promotion", each.namespace, each.name) for each in promotions)
+        return Outcome(answer=_count(refreshed, "promotion(s)", "promotion(s)"), verdict=closed, refreshed=refreshed)
+
+    def actions(self, actions: Actions) -> Outcome:
+        """Run every action of a generic receiver; one that fails does not stop the next (5.2)."""
+        results: list[dict[str, Any]] = []
+        touched: list[Refreshed] = []
+        details: list[str] = []
+        for plan in actions.plans:
+            result, refreshed, detail = self.action(plan)
+            results.append(result)
+            touched.extend(refreshed)
+            details.extend([detail] if detail else [])
+        failed = any(result["result"] in _FAILED_RESULTS for result in results)
+        answer = Answer(status=500 if failed else 200, body={"results": results})
+        return Outcome(answer=answer, verdict=actions, refreshed=tuple(touched), detail="; ".join(details))
+
+    def action(self, plan: ActionPlan) -> tuple[dict[str, Any], tuple[Refreshed, ...], str]:
+        """One result object of 5.3, what was touched for it, and our own words on an error."""
+        result: dict[str, Any] = {**plan.echo, "matchedWhenExpression": plan.matched_when}
+        match plan.outcome:
+            case "not-applicable":
+                summary = plan.summary or "Request did not match whenExpression"
+                return {**result, "result": "NotApplicable", "summary": summary}, (), ""
+            case "error":
+                return {**result, "result": "Error", "summary": plan.summary}, (), plan.detail
+        namespace = self.route.namespace
+        selected = matching.select_targets(
+            plan.targets, self.objects.warehouses(namespace), self.objects.promotions(namespace), namespace
+        )
+        if isinstance(selected, matching.MatchFailure):
+            summary = "Error evaluating targetSelectionCriteria"
+            return {**result, "result": "Error", "summary": summary}, (), selected.text
+        refreshed = self.refresh(selected)
+        if refreshed:
+            result["selectedTargets"] = [
+                {"namespace": each.namespace, "name": each.name, "success": each.success} for each in refreshed
+            ]
+        done, count = sum(each.success for each in refreshed), len(refreshed)
+        name = "Success" if done == count else "PartialSuccess" if done else "Failure"
+        summary = f"Refreshed {done} of {count} selected resources"
+        return {**result, "result": name, "summary": summary}, refreshed, ""
+
+    def refresh(self, targets: Iterable[tuple[str, str, str]]) -> tuple[Refreshed, ...]:
+        """Refresh each target; one that is refused does not stop the others."""
+        return tuple(self._refresh_one(*target) for target in targets)
+
+    def _refresh_one(self, kind: str, namespace: str, name: str) -> Refreshed:
+        try:
+            self.objects.request_refresh(kind, namespace, name, self.token)
+        except StoreError as error:
+            log.warning("%s %s/%s could not be refreshed: %s", kind, namespace, name, error)
+            return Refreshed(kind=kind, namespace=namespace, name=name, success=False)
+        return Refreshed(kind=kind, namespace=namespace, name=name, success=True)
+
+
+_FAILED_RESULTS = frozenset({"Error", "Failure", "PartialSuccess"})
+
+
+def _count(refreshed: Sequence[Refreshed], things: str, failed_things: str) -> Answer:
+    """How many were refreshed, in the words of 3.4, which differ between success and failure."""
+    count = len(refreshed)
+    failed = sum(not each.success for each in refreshed)
+    if failed:
+        return Answer(status=500, body={"error": f"failed to refresh {failed} of {count} {failed_things}"})
+    return Answer(status=200, body={"msg": f"refreshed {count} {things}"})
