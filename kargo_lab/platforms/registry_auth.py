@@ -186,7 +186,7 @@ class BearerAuthority:
 
     def _claims(self, token: str) -> Any:
         parts = token.split(".")
-        if len(parts) != 3 or not _same(self._signature(parts[0], parts[1]), parts[2]):  # noqa: PLR2004 -- JWT
+        if len(parts) != 3 or not _same(self._signature(parts[0], parts[1]), parts[2]):
             return None
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
         return claims if claims["exp"] > self._now().timestamp() else None

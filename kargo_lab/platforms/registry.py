@@ -1,0 +1,302 @@
+"""The embedded OCI registry: the distribution specification in Python, on a free port, in a temporary folder.
+
+Real clients push to it and pull from it; tests and experiments fill it in process, where a
+thousand images take a second. What is pushed either way is told to whoever subscribed, and that
+is where hooks come from (`personas`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
+from kargo_lab.platforms.images import Artifact, Child, Created, make_chart, make_image, make_index
+from kargo_lab.platforms.registry_application import RegistryApplication
+from kargo_lab.platforms.registry_auth import Authority
+from kargo_lab.platforms.registry_call import RegistrySettings
+from kargo_lab.platforms.registry_content import push_event
+from kargo_lab.platforms.registry_events import DELETE, RegistryEvent
+from kargo_lab.platforms.registry_manifests import read
+from kargo_lab.platforms.registry_storage import Storage, StoredManifest
+from kargo_lab.platforms.serving import Server
+
+Listener = Callable[[RegistryEvent], None]
+Layer = Callable[[Application], Application]
+
+
+class Registry:
+    """An OCI registry between `start()` and `stop()`, or as a context manager.
+
+    `layers` are put between the server and the registry, the first outermost: quotas and faults.
+    `folder` keeps the content after the end; without it everything is temporary. `on_event` is called in
+    the thread of the request, after the fact, so it must not wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: RegistrySettings | None = None,
+        authority: Authority | None = None,
+        layers: Sequence[Layer] = (),
+        on_event: Listener | None = None,
+        folder: Path | None = None,
+        port: int = 0,
+        address: str = "127.0.0.1",
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.settings, self.authority = settings or RegistrySettings(), authority
+        self.access_log = AccessLog(now)
+        self._layers, self._folder, self._now = tuple(layers), folder, now
+        self._listeners: list[Listener] = [on_event] if on_event else []
+        self._events: list[RegistryEvent] = []
+        self._lock = threading.Lock()
+        self._server = Server(self._answer, port=port, address=address)
+        self._application: Application | None = None
+        self._storage: Storage | None = None
+
+    # Life
+
+    def start(self) -> Self:
+        """Open the storage and serve."""
+        self._temporary = None if self._folder else Path(tempfile.mkdtemp(prefix="kargo-lab-registry-"))
+        folder = self._folder or self._temporary
+        assert folder is not None  # noqa: S101 -- one of the two is, by the line above
+        folder.mkdir(parents=True, exist_ok=True)
+        self._storage = Storage(folder)
+        application: Application = RegistryApplication(
+            self._storage, settings=self.settings, authority=self.authority, tell=self._tell, now=self._now
+        )
+        for layer in reversed(self._layers):
+            application = layer(application)
+        self._application = self.access_log.wrap(application)
+        try:
+            self._server.start()
+        except OSError:
+            self._close()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, close the storage, remove what was temporary. A second call does nothing."""
+        self._server.stop()
+        self._close()
+
+    def _close(self) -> None:
+        if self._storage is None:
+            return
+        self._storage.close()
+        self._storage = None
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        assert self._application is not None  # noqa: S101 -- the server runs only between start and stop
+        return self._application(environ, start_response)
+
+    # Facts
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:4711`."""
+        return self._server.url
+
+    @property
+    def host(self) -> str:
+        """`127.0.0.1:4711`: what an image reference begins with."""
+        return self._server.host
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the end begins; a fault that delays an answer waits on it."""
+        return self._server.stopping
+
+    @property
+    def storage(self) -> Storage:
+        """The content, for tests that look or tamper. Only while started."""
+        if self._storage is None:
+            message = "the registry is not started"
+            raise RuntimeError(message)
+        return self._storage
+
+    @property
+    def events(self) -> tuple[RegistryEvent, ...]:
+        """Everything that happened, in order."""
+        with self._lock:
+            return tuple(self._events)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Tell `listener` about every event from now on."""
+        self._listeners.append(listener)
+
+    def _tell(self, event: RegistryEvent) -> None:
+        with self._lock:
+            self._events.append(event)
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    # Filling it in process
+
+    def push(self, repository: str, artifact: Artifact, *tags: str) -> str:
+        """Store an artifact with all it refers to, under any number of tags; its digest.
+
+        As a client would: blobs first, children before their index, and each manifest is an event.
+        Unlike a client, an index may name children that do not exist.
+        """
+        events: list[RegistryEvent] = []
+        with self.storage.transaction():
+            for child in artifact.children:
+                events += self._put(repository, child, ())
+            events += self._put(repository, artifact, tags)
+        for event in events:
+            self._tell(event)
+        return artifact.digest
+
+    def _put(self, repository: str, artifact: Artifact, tags: Sequence[str]) -> list[RegistryEvent]:
+        for digest, blob in artifact.blobs.items():
+            if self.storage.blob_size(repository, digest) is None:
+                self.storage.put_content(digest, blob)
+                self.storage.link_blob(repository, digest, len(blob))
+        reading = read(artifact.manifest, artifact.media_type)
+        size = len(artifact.manifest)
+        existed = self.storage.manifest(repository, artifact.digest) is not None
+        if not existed:
+            descriptor = reading.descriptor(artifact.digest, size) if reading.subject else ""
+            stored = StoredManifest(artifact.digest, size, reading.media_type, reading.subject, descriptor)
+            self.storage.put_manifest(repository, stored, artifact.manifest)
+        for tag in tags:
+            self.storage.tag(repository, tag, artifact.digest)
+        event = self._event(repository)
+        return [push_event(event, reading, artifact.digest, tag, size, existed=existed) for tag in tags or ("",)]
+
+    def _event(self, repository: str) -> RegistryEvent:
+        return RegistryEvent(
+            action="",
+            repository=repository,
+            method="PUT",
+            host=self.host,
+            address="127.0.0.1",
+            user_agent="kargo-lab",
+            id=secrets.token_hex(16),
+            time=self._now(),
+        )
+
+    def push_image(
+        self,
+        repository: str,
+        *tags: str,
+        created: Created = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        platform: str = "linux/amd64",
+        docker: bool = False,
+        content: bytes | str | None = None,
+        config_media_type: str = "",
+    ) -> str:
+        """Push a single-platform image; its digest. The same arguments give the same digest.
+
+        `content` goes into the layer; by default the tags do, so that images differ.
+        """
+        artifact = make_image(
+            content if content is not None else f"{repository} {' '.join(tags)}",
+            created=created, labels=labels, annotations=annotations, platform=platform, docker=docker,
+            config_media_type=config_media_type,
+        )  # fmt: skip
+        return self.push(repository, artifact, *tags)
+
+    def push_index(
+        self,
+        repository: str,
+        *tags: str,
+        platforms: Sequence[str] = ("linux/amd64", "linux/arm64"),
+        created: Created = None,
+        annotations: Mapping[str, str] | None = None,
+        attestations: bool = False,
+        docker: bool = False,
+        content: str | None = None,
+        children: Sequence[Child] | None = None,
+    ) -> str:
+        """Push a multi-platform image with one child a platform; its digest.
+
+        `attestations` adds the `unknown/unknown` entries that BuildKit adds. `children` replaces
+        `platforms` where the children have to be told apart.
+        """
+        text = content if content is not None else f"{repository} {' '.join(tags)}"
+        if children is None:
+            children = [
+                Child(make_image(f"{text} {platform}", created=created, platform=platform, docker=docker), platform)
+                for platform in platforms
+            ]
+        index = make_index(children, annotations=annotations, attestations=attestations, docker=docker)
+        return self.push(repository, index, *tags)
+
+    def push_chart(
+        self,
+        repository: str,
+        version: str,
+        *,
+        name: str = "",
+        app_version: str = "",
+        created: Created = None,
+        values: str = "",
+    ) -> str:
+        """Push a Helm chart as `helm push` does; its digest.
+
+        The tag is the version with `+` replaced by `_`. The chart's name is the last part of the repository.
+        """
+        chart = make_chart(
+            name or repository.rpartition("/")[2],
+            version, app_version=app_version, created=created, values=values,
+        )  # fmt: skip
+        return self.push(repository, chart, version.replace("+", "_"))
+
+    # Looking and removing
+
+    def tags(self, repository: str) -> list[str]:
+        """All tags, in the order of their bytes."""
+        return self.storage.tags(repository)
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """What a tag points to."""
+        return self.storage.tagged(repository, tag)
+
+    def retag(self, repository: str, source: str, *tags: str) -> str:
+        """Give the manifest behind a tag or digest more tags, as `PUT` of the same bytes does; its digest."""
+        digest = source if ":" in source else self.storage.tagged(repository, source)
+        stored = self.storage.manifest(repository, digest) if digest else None
+        if stored is None:
+            message = f"{repository} has no {source}"
+            raise LookupError(message)
+        body = self.storage.read_manifest(stored.digest)
+        return self.push(repository, Artifact(manifest=body, media_type=stored.media_type, digest=stored.digest), *tags)
+
+    def delete_tag(self, repository: str, tag: str) -> bool:
+        """Remove a tag and leave the manifest; True if there was one."""
+        digest = self.storage.untag(repository, tag)
+        if digest is not None:
+            self._tell(attrs.evolve(self._event(repository), action=DELETE, kind="tag", tag=tag, digest=digest))
+        return digest is not None
+
+    def delete_manifest(self, repository: str, digest: str) -> bool:
+        """Remove a manifest with its tags; True if there was one."""
+        gone = self.storage.delete_manifest(repository, digest) is not None
+        if gone:
+            self._tell(attrs.evolve(self._event(repository), action=DELETE, digest=digest))
+        return gone
