@@ -7,9 +7,11 @@ answer may be sent. Source: receivers.md 3.2, 3.4, 5.2 to 5.4, 6.6, 6.8 and 6.9.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import attrs
@@ -42,20 +44,17 @@ NOT_FOUND = Answer(status=404)
 INTERNAL_ERROR = Answer(status=500)
 REFRESH_ANNOTATION = "kargo.akuity.io/refresh"
 
-# The header by which each sender names a delivery; a repeated or retried one keeps it
-# (platforms.md). Senders without such a header are never taken for repeating themselves.
-DELIVERY_ID_HEADERS = {
-    "artifactory": (),
-    "azure": (),
-    "bitbucket": ("x-request-uuid", "x-request-id"),
-    "dockerhub": (),
-    "generic": (),
-    "gitea": ("x-gitea-delivery",),
-    "github": ("x-github-delivery",),
-    "gitlab": ("idempotency-key", "x-gitlab-event-uuid"),
-    "harbor": ("ce-id",),
-    "quay": (),
-}
+# The header by which each sender names a delivery and which a retry keeps (platforms.md). GitLab's
+# event UUID is none: events that a hook itself caused share it. Senders without such a header are
+# never taken for repeating themselves.
+DELIVERY_ID_HEADERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "bitbucket": ("x-request-uuid", "x-request-id"),
+        "gitea": ("x-gitea-delivery", "x-gogs-delivery"),
+        "github": ("x-github-delivery",),
+        "gitlab": ("idempotency-key", "webhook-id"),
+    }
+)
 
 
 class Objects(Protocol):
@@ -82,11 +81,8 @@ class Objects(Protocol):
     def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
         """Set the refresh annotation, durably. A StoreError is to Kargo a refused patch."""
 
-    def delivery_seen(self, key: str) -> bool:
-        """True if `remember_delivery` was called with this key, lately."""
-
-    def remember_delivery(self, key: str) -> None:
-        """A delivery was processed with success."""
+    def delivered(self, receiver: str, delivery_id: str) -> bool:
+        """True if a delivery of this ID (`Outcome.delivery_id`) was answered with 200 before."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +94,11 @@ class Route:
     name: str
     namespace: str | None
     setup: Setup
+
+    @property
+    def receiver(self) -> str:
+        """`namespace/name` of the receiver, the namespace empty for a cluster receiver."""
+        return f"{self.namespace or ''}/{self.name}"
 
 
 def route(path: str, objects: Objects, *, profile: Profile, base_url: str) -> Route | Answer:
@@ -157,13 +158,18 @@ class Refreshed:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a delivery led to: the answer, the verdict behind it, and the objects it touched."""
+    """What a delivery led to: the answer, the verdict behind it, and the objects it touched.
+
+    Whoever records the delivery records `delivery_id` too; empty means that repetitions of it are
+    not to be recognised.
+    """
 
     answer: Answer | NoAnswer
     verdict: Verdict
     refreshed: tuple[Refreshed, ...] = ()
     left_alone: tuple[tuple[Warehouse, Any], ...] = ()
     detail: str = ""
+    delivery_id: str = ""
 
 
 def deliver(
@@ -175,26 +181,28 @@ def deliver(
     """
     verdict = RECEIVERS[route.type](delivery, route.setup, profile)
     visit = _Visit(route=route, objects=objects, profile=profile, token=token(now, profile, uniqueness=uniqueness))
-    key = delivery_key(route, delivery, profile) if isinstance(verdict, Push | PullRequestClosed | Actions) else ""
+    # Only what the receiver accepted has an identity: nobody else may use one up.
+    identity = delivery_id(route.type, delivery, profile) if isinstance(verdict, Push | PullRequestClosed) else ""
     try:
-        if key and objects.delivery_seen(key):
-            return Outcome(answer=Answer(status=200, body={"msg": "delivery was processed before"}), verdict=verdict)
-        outcome = visit.conclude(verdict)
-        if key and isinstance(outcome.answer, Answer) and outcome.answer.status == 200:
-            objects.remember_delivery(key)
+        if identity and objects.delivered(route.receiver, identity):
+            answer = Answer(status=200, body={"msg": "this delivery was processed before, so nothing was refreshed"})
+            return Outcome(answer=answer, verdict=verdict)
+        return attrs.evolve(visit.conclude(verdict), delivery_id=identity)
     except StoreError as error:
         log.exception("a delivery could not be processed")
         return Outcome(answer=INTERNAL_ERROR, verdict=verdict, detail=str(error))
-    return outcome
 
 
-def delivery_key(route: Route, delivery: Delivery, profile: Profile) -> str:
-    """What a repeated delivery has in common with the first one; empty if it is not to be recognised."""
+def delivery_id(receiver_type: str, delivery: Delivery, profile: Profile) -> str:
+    """What a repeated delivery has in common with the first; empty where it is not to be recognised.
+
+    The header is not signed and may be anything, so the body counts too.
+    """
     if profile.duplicate_deliveries != "acknowledged":
         return ""
-    identities = (delivery.header(name) for name in DELIVERY_ID_HEADERS[route.type])
-    identity = next((text for text in identities if text), "")
-    return f"{route.path} {identity}" if identity else ""
+    named = (delivery.header(name) for name in DELIVERY_ID_HEADERS.get(receiver_type, ()))
+    identity = next((text for text in named if text), "")
+    return f"{identity[:200]} {hashlib.sha256(delivery.body).hexdigest()}" if identity else ""
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kargo_lab import profiles
-from kargo_lab.errors import LabError, ManifestError
+from kargo_lab.errors import ManifestError
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import ReceiverSpec, Secret
 from kargo_lab.resources.warehouse import GenericSubscription, GitSubscription, ImageSubscription
@@ -42,6 +42,22 @@ def misfits(text: str, **options: object) -> list[str]:
 
 def warehouse(*subscriptions: str) -> str:
     return WAREHOUSE + "".join(f"  - {text}\n" for text in subscriptions)
+
+
+def generic(action: str) -> str:
+    """A generic receiver with one action."""
+    return f"{{name: r, generic: {{secretRef: {{name: s}}, actions: [{action}]}}}}"
+
+
+def refreshing(criterion: str) -> str:
+    """A generic receiver with one criterion."""
+    return generic(f"{{action: Refresh, targetSelectionCriteria: [{criterion}]}}")
+
+
+def indexed(key: str, operator: str) -> str:
+    """A generic receiver that selects by an index."""
+    requirement = f"{{key: {key}, operator: {operator}, value: ''}}"
+    return refreshing(f"{{kind: Warehouse, indexSelector: {{matchIndices: [{requirement}]}}}}")
 
 
 def receivers(*entries: str) -> str:
@@ -245,27 +261,10 @@ def test_two_charts_of_one_classic_repository_are_fine() -> None:
             "{name: r, github: {secretRef: {}}, gitlab: {secretRef: {}}}", "one type only", id="CF-08: two types"
         ),
         pytest.param("{name: r, generic: {secretRef: {}, actions: []}}", "at least 1", id="an empty list of actions"),
-        pytest.param(
-            "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse}]}]}}",
-            "selects nothing",
-            id="GE-25: a criterion that selects nothing",
-        ),
-        pytest.param(
-            "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Promotion, name: x}]}]}}",
-            "expected one of Warehouse",
-            id="GE-26: kind Promotion",
-        ),
-        pytest.param(
-            "{name: r, generic: {secretRef: {}, actions: [{action: Delete}]}}",
-            "expected one of Refresh",
-            id="another action",
-        ),
-        pytest.param(
-            "{name: r, generic: {secretRef: {}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse, "
-            "indexSelector: {matchIndices: [{key: subscribedUrls, operator: equals, value: ''}]}}]}]}}",
-            "did you mean `subscribedURLs`",
-            id="an index that is none",
-        ),
+        pytest.param(refreshing("{kind: Warehouse}"), "selects nothing", id="GE-25: a criterion that selects nothing"),
+        pytest.param(refreshing("{kind: Promotion, name: x}"), "expected one of Warehouse", id="GE-26: kind Promotion"),
+        pytest.param(generic("{action: Delete}"), "expected one of Refresh", id="another action"),
+        pytest.param(indexed("subscribedUrls", "Equals"), "did you mean `subscribedURLs`", id="an index that is none"),
     ],
 )
 def test_a_receiver_is_refused(entry: str, expected: str) -> None:
@@ -273,11 +272,7 @@ def test_a_receiver_is_refused(entry: str, expected: str) -> None:
 
 
 def test_any_operator_of_an_index_requirement_is_admitted() -> None:
-    entry = (
-        "{name: r, generic: {secretRef: {name: s}, actions: [{action: Refresh, targetSelectionCriteria: [{kind: Warehouse, "
-        "indexSelector: {matchIndices: [{key: subscribedURLs, operator: equals, value: ''}]}}]}]}}"
-    )
-    (config,) = loading.loads(receivers(entry)).project_configs
+    (config,) = loading.loads(receivers(indexed("subscribedURLs", "equals"))).project_configs
     assert config.receivers[0].actions[0].targets[0].match_indices[0].operator == "equals"
 
 
@@ -420,7 +415,8 @@ spec:
   promotionTemplate:
     spec:
       steps:
-      - {uses: git-clone, as: clone, if: "true", continueOnError: true, retry: {timeout: 5m, errorThreshold: 3}, config: {a: [1]}}
+      - {uses: git-clone, as: clone, if: "true", continueOnError: true, config: {a: [1]}}
+      - {uses: git-push, retry: {timeout: 5m, errorThreshold: 3}}
       - {task: {name: t, kind: ClusterPromotionTask}, vars: [{name: x}]}
   verification: {analysisTemplates: [{name: v}], analysisRunMetadata: {labels: {a: b}}, args: [{name: q, value: r}]}
 ---
@@ -511,8 +507,8 @@ def test_whatever_a_document_holds_it_is_read_or_refused_never_raised(
     try:
         loading.loads(json.dumps(document), profile=profiles.get(profile))
         loading.stored(document)
-    except LabError as error:
-        assert isinstance(error, ManifestError)
+    except ManifestError:
+        pass  # nothing else may be raised
 
 
 @given(content=st.binary(max_size=60) | st.text(max_size=60))
@@ -520,5 +516,5 @@ def test_whatever_a_document_holds_it_is_read_or_refused_never_raised(
 def test_whatever_a_file_holds_it_is_read_or_refused_never_raised(content: bytes | str) -> None:
     try:
         loading.loads(content)
-    except LabError as error:
-        assert isinstance(error, ManifestError)
+    except ManifestError:
+        pass  # nothing else may be raised
