@@ -45,5 +45,7 @@ def test_every_command_shows_an_example() -> None:
     from kargo_lab.cli import main
 
     context = click.Context(main)
-    silent = [name for name in main.list_commands(context) if "Example" not in (main.get_command(context, name).help or "")]
+    silent = [
+        name for name in main.list_commands(context) if "Example" not in (main.get_command(context, name).help or "")
+    ]
     assert silent == []

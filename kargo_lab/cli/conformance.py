@@ -16,7 +16,7 @@ from kargo_lab.errors import UsageError
 
 @click.group()
 def group() -> None:
-    """Judge an implementation of webhook receivers that trigger discovery.
+    r"""Judge an implementation of webhook receivers that trigger discovery.
 
     \b
     Example, the whole main job in one command:
@@ -34,23 +34,58 @@ def _chosen(profile: str, patterns: tuple[str, ...], level: tuple[str, ...]) -> 
     return chosen
 
 
-_profile = click.option("--profile", default="latest", show_default=True, help="Kargo minor whose behaviour is expected, or `recommended`.")
-_select = click.option("--select", "patterns", multiple=True, metavar="PATTERN", help="Only these cases: an id with * and ?, or the beginning of one; `!` in front takes out. Repeatable.")
-_level = click.option("--level", multiple=True, type=click.Choice(["core", "extended", "strict"]), help="Only cases of this level. Repeatable.")
+_profile = click.option(
+    "--profile", default="latest", show_default=True, help="Kargo minor whose behaviour is expected, or `recommended`."
+)
+_select = click.option(
+    "--select",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only these cases: an id with * and ?, or the beginning of one; `!` in front takes out. Repeatable.",
+)
+_level = click.option(
+    "--level",
+    multiple=True,
+    type=click.Choice(["core", "extended", "strict"]),
+    help="Only cases of this level. Repeatable.",
+)
 
 
 @group.command("run")
-@click.option("--target", default="reference", show_default=True, help="`reference`, `reference-in-process`, a target file (YAML), or a webhook base URL.")
+@click.option(
+    "--target",
+    default="reference",
+    show_default=True,
+    help="`reference`, `reference-in-process`, a target file (YAML), or a webhook base URL.",
+)
 @_profile
 @_select
 @_level
-@click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write report.json, report.html, junit.xml and badge.json here.")
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write report.json, report.html, junit.xml and badge.json here.",
+)
 @click.option("--strict", is_flag=True, help="Strict cases count for the outcome.")
-@click.option("--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes.")
+@click.option(
+    "--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes."
+)
 @click.option("-n", "--jobs", default=4, show_default=True, help="Cases that are sent side by side.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report document instead of the board.")
-def run_command(target: str, profile: str, patterns: tuple[str, ...], level: tuple[str, ...], folder: Path | None, strict: bool, seed: int, jobs: int, as_json: bool) -> None:  # noqa: FBT001, PLR0913 - click's way
-    """Run the cases against a target and say how it did.
+def run_command(
+    target: str,
+    profile: str,
+    patterns: tuple[str, ...],
+    level: tuple[str, ...],
+    folder: Path | None,
+    strict: bool,
+    seed: int,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    r"""Run the cases against a target and say how it did.
 
     \b
     Examples:
@@ -101,8 +136,8 @@ def _bar(total: int) -> Any:
 @_select
 @_level
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """List the cases that hold for a profile.
+def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool) -> None:
+    r"""List the cases that hold for a profile.
 
     \b
     Example:
@@ -110,7 +145,22 @@ def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...]
     """
     chosen = _chosen(profile, patterns, level)
     if as_json:
-        click.echo(json.dumps([{"id": case.id, "level": case.level, "says": case.says, "since": case.since, "until": case.until, "source": case.source} for case in chosen], indent=1))
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "id": case.id,
+                        "level": case.level,
+                        "says": case.says,
+                        "since": case.since,
+                        "until": case.until,
+                        "source": case.source,
+                    }
+                    for case in chosen
+                ],
+                indent=1,
+            )
+        )
         return
     for case in chosen:
         click.echo(f"{case.level:8}  {case.id}")
@@ -121,7 +171,7 @@ def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...]
 @click.argument("case_id")
 @click.option("--seed", default=7, show_default=True)
 def show_command(case_id: str, seed: int) -> None:
-    """Show one case in full: what is set up, what is sent, what must be seen, and why.
+    r"""Show one case in full: what is set up, what is sent, what must be seen, and why.
 
     \b
     Example:
@@ -140,7 +190,7 @@ def show_command(case_id: str, seed: int) -> None:
 @click.argument("before", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("after", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def diff_command(before: Path, after: Path) -> None:
-    """Say which cases changed their status between two reports; exit status 1 if any got worse.
+    r"""Say which cases changed their status between two reports; exit status 1 if any got worse.
 
     \b
     Example:
@@ -158,7 +208,7 @@ def diff_command(before: Path, after: Path) -> None:
 @group.command("schema")
 @click.argument("what", type=click.Choice(["case", "report", "target"]))
 def schema_command(what: str) -> None:
-    """Print a published JSON Schema.
+    r"""Print a published JSON Schema.
 
     \b
     Example:

@@ -10,7 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-_STYLES = {"pass": "green", "fail": "bold red", "error": "magenta", "skip": "yellow", "unsupported": "dim", "disabled": "dim"}
+_STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "error": "magenta",
+    "skip": "yellow",
+    "unsupported": "dim",
+    "disabled": "dim",
+}
 _OUTCOMES = {"passed": "bold green", "failed": "bold red", "partial": "bold yellow", "broken": "bold magenta"}
 _SHOWN_FAILURES = 20
 
@@ -30,7 +37,13 @@ def board(report: Mapping[str, Any], *, failures: int = _SHOWN_FAILURES) -> Rend
     parts: list[RenderableType] = [table]
     bad = [case for case in report["cases"] if case["status"] in ("fail", "error")]
     for case in bad[:failures]:
-        parts += [Text(), Text.from_markup(f"[{_STYLES[case['status']]}]{case['status']}[/] {escape(case['id'])}"), Text(f"  {case['says']}"), *_reasons(case), Text(f"  again: {case['rerun']}", style="dim")]
+        parts += [
+            Text(),
+            Text.from_markup(f"[{_STYLES[case['status']]}]{case['status']}[/] {escape(case['id'])}"),
+            Text(f"  {case['says']}"),
+            *_reasons(case),
+            Text(f"  again: {case['rerun']}", style="dim"),
+        ]
     if len(bad) > failures:
         parts.append(Text(f"\n... and {len(bad) - failures} more; report.html has them all", style="dim"))
     parts += [Text(), closing_line(report)]
@@ -47,7 +60,14 @@ def _cell(cases: list[Mapping[str, Any]]) -> Text:
     if not cases:
         return Text("-", style="dim")
     passed = sum(case["status"] == "pass" for case in cases)
-    worst = next((status for status in ("fail", "error", "skip", "unsupported", "disabled") if any(case["status"] == status for case in cases)), "pass")
+    worst = next(
+        (
+            status
+            for status in ("fail", "error", "skip", "unsupported", "disabled")
+            if any(case["status"] == status for case in cases)
+        ),
+        "pass",
+    )
     return Text(f"{passed}/{len(cases)}", style=_STYLES[worst])
 
 
@@ -59,8 +79,12 @@ def closing_line(report: Mapping[str, Any]) -> Text:
         for status, number in numbers.items():
             totals[status] = totals.get(status, 0) + number
     said = ", ".join(f"{number} {status}" for status, number in totals.items() if number)
-    why = " (nothing failed, but core cases were not judged: this is not a pass)" if outcome == "partial" else ""
-    return Text.assemble((outcome, _OUTCOMES[outcome]), f": {said} in {report['footer']['seconds']:.1f} s; profile {report['header']['profile']}, target {report['header']['target']}{why}")
+    why = "; nothing failed, but core cases were not judged: this is not a pass" if outcome == "partial" else ""
+    return Text.assemble(
+        (outcome, _OUTCOMES[outcome]),
+        f": {said} in {report['footer']['seconds']:.1f} s; "
+        f"profile {report['header']['profile']}, target {report['header']['target']}{why}",
+    )
 
 
 def print_board(report: Mapping[str, Any], console: Console | None = None) -> None:

@@ -79,7 +79,7 @@ class Case:
         return frozenset(wanted)
 
     def holds_for(self, profile: str) -> bool:
-        """Whether the case speaks about this profile; `recommended` has the cases of `latest` that it keeps, and strict ones."""
+        """Whether the case speaks about this profile; `recommended` keeps what `latest` has, and adds the strict ones."""
         if profile == "recommended":
             return self.until in (None, "latest")
         if self.level == "strict":
@@ -103,7 +103,7 @@ _SEEN_BY = {
 class _LineLoader(yaml.SafeLoader):
     """Keeps the line of every mapping under the key `__line__`, and refuses duplicate keys."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
             if key_node.value in seen:
@@ -181,8 +181,7 @@ def _read(file: Path, place: str) -> list[Case]:
         merged = {key: copy.deepcopy(document[key]) for key in _DEFAULTS if key in document}
         setup = {**merged.pop("setup", {}), **entry.get("setup", {})}
         merged |= {key: value for key, value in entry.items() if key != "setup"}
-        for row in entry.get("with", [{}]):
-            cases.append(_case(merged, setup, row, place, str(file), lines[index]))
+        cases += [_case(merged, setup, row, place, str(file), lines[index]) for row in entry.get("with", [{}])]
     return cases
 
 
@@ -207,7 +206,10 @@ def _case(
 ) -> Case:
     values = {key: value for key, value in row.items() if key != "as"}
     entry = {key: value for key, value in fill(dict(merged), values).items() if key != "with"}
-    flaws = [Misfit(file, line, flaw.json_path.removeprefix("$."), f"{entry['id']}/{row.get('as', '')}: {flaw.message}") for flaw in _filled_validator().iter_errors(entry)]
+    flaws = [
+        Misfit(file, line, flaw.json_path.removeprefix("$."), f"{entry['id']}/{row.get('as', '')}: {flaw.message}")
+        for flaw in _filled_validator().iter_errors(entry)
+    ]
     if flaws:
         raise ManifestError(flaws)
     receiver = entry.get("receiver")
@@ -264,7 +266,7 @@ def placeholders(value: Any) -> Iterator[str]:
 
 
 def select(cases: Iterable[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
-    """The cases that any of the patterns names; a pattern is an id with `*` and `?`, or the beginning of one up to a slash.
+    """The cases that a pattern names: an id with `*` and `?`, or the beginning of one up to a slash.
 
     A pattern that starts with `!` takes cases out again. A pattern that names none is a UsageError.
     """
@@ -280,7 +282,8 @@ def select(cases: Iterable[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
         if not found:
             near = sorted({case.id.rpartition("/")[0] for case in every})
             raise UsageError(
-                f"the pattern {pattern!r} selects no case; see `kargo-lab conformance list` (groups: {', '.join(near[:12])}, ...)"
+                f"the pattern {pattern!r} selects no case; `kargo-lab conformance list` shows all, "
+                f"for example {', '.join(near[:8])}"
             )
         wanted = wanted - found if out else wanted | found
     return tuple(case for case in every if case.id in wanted)

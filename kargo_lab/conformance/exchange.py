@@ -145,7 +145,7 @@ def over_wsgi(application: Callable[..., Iterable[bytes]], request: Request) -> 
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         del exc_info
-        seen["status"], seen["headers"] = int(status.split()[0]), tuple(headers)
+        seen["status"], seen["headers"] = int(status.split(maxsplit=1)[0]), tuple(headers)
         return lambda _data: None
 
     try:

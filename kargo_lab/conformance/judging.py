@@ -52,7 +52,7 @@ def _starts(expected: str, exchange: Exchange) -> Difference | None:
     )
 
 
-def _empty(expected: bool, exchange: Exchange) -> Difference | None:  # noqa: FBT001 - the case's own word
+def _empty(expected: bool, exchange: Exchange) -> Difference | None:
     return (
         None
         if (not exchange.body) == expected

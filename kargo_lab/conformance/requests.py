@@ -129,7 +129,8 @@ def _reserialised(body: bytes) -> bytes:
 
 
 # What a value in the signature header looks like, by the case's word. Each takes secret and body.
-_PREFIXED: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
+_Maker = Callable[[bytes, bytes], str]
+_PREFIXED: Mapping[str, _Maker] = MappingProxyType(
     {
         "right": lambda key, body: "sha256=" + _hex("sha256", key, body),
         "wrong-key": lambda key, body: "sha256=" + _hex("sha256", key + b"x", body),
@@ -147,21 +148,32 @@ _PREFIXED: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
         "plain-secret": lambda key, _body: key.decode("latin-1"),
     }
 )
-_BARE: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
+
+
+def _without_prefix(make: _Maker) -> _Maker:
+    return lambda key, body: make(key, body).partition("=")[2]
+
+
+_SAME_BUT_BARE = (
+    "right",
+    "wrong-key",
+    "wrong-body",
+    "reserialised",
+    "sha1",
+    "sha512",
+    "upper-hex",
+    "truncated",
+    "base64",
+)
+_BARE: Mapping[str, _Maker] = MappingProxyType(
     {
-        **{
-            word: (lambda make: lambda key, body: make(key, body).partition("=")[2])(make)
-            for word, make in _PREFIXED.items()
-            if word not in ("empty", "plain-secret", "no-prefix", "upper-prefix", "prefix-only")
-        },
-        "no-prefix": lambda key, body: (
-            "sha256=" + _hex("sha256", key, body)
-        ),  # the opposite mistake: a prefix where none belongs
+        **{word: _without_prefix(_PREFIXED[word]) for word in _SAME_BUT_BARE},
+        "no-prefix": _PREFIXED["right"],  # the opposite mistake: a prefix where none belongs
         "empty": _PREFIXED["empty"],
         "plain-secret": _PREFIXED["plain-secret"],
     }
 )
-_TOKEN: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
+_TOKEN: Mapping[str, _Maker] = MappingProxyType(
     {
         "right": lambda key, _body: key.decode("latin-1"),
         "wrong-key": lambda key, _body: key.decode("latin-1") + "x",
@@ -171,7 +183,7 @@ _TOKEN: Mapping[str, Callable[[bytes, bytes], str]] = MappingProxyType(
         "upper-hex": lambda key, _body: key.decode("latin-1").upper(),
     }
 )
-_STYLES: Mapping[str, Mapping[str, Callable[[bytes, bytes], str]]] = MappingProxyType(
+_STYLES: Mapping[str, Mapping[str, _Maker]] = MappingProxyType(
     {"hmac-prefixed": _PREFIXED, "hmac-bare": _BARE, "token": _TOKEN, "none": {}}
 )
 

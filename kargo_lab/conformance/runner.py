@@ -85,9 +85,7 @@ def run(
             results[case.id] = Result(
                 case=case, status="unsupported" if case.features - target.features else "skip", sentence=sentence
             )
-    trials: list[_Trial] = []
-    for case in wanted:
-        trials.append(_Trial(plan=plan(case, world.addresses, seed)))
+    trials = [_Trial(plan=plan(case, world.addresses, seed)) for case in wanted]
     try:
         world.prepare([trial.plan for trial in trials])
         target.open([trial.plan for trial in trials], world)
@@ -139,7 +137,7 @@ def _steps(trial: _Trial, target: Target, world: World, pulse: _Pulse) -> None:
     trial.seconds = time.monotonic() - began
 
 
-def _step(trial: _Trial, step: Step, last: bool, target: Target, world: World, pulse: _Pulse) -> None:  # noqa: FBT001, PLR0913 - one private call
+def _step(trial: _Trial, step: Step, last: bool, target: Target, world: World, pulse: _Pulse) -> None:
     effects = [key for key in step.expect if key in _EFFECTS]
     before = target.state(trial.plan) if effects and "state" in target.offers else {}
     marks = world.marks(trial.plan) if effects else {}
@@ -229,7 +227,7 @@ def _judge_effects(
 def _judge_calls(
     each: Plan, expected: set[str], before: Mapping[str, int], after: Mapping[str, int]
 ) -> list[Difference]:
-    """By effect only: a Warehouse was refreshed if one of its repositories was asked for. Those that share one go together."""
+    """A Warehouse was refreshed if one of its repositories was asked for; those that share one go together."""
     found: list[Difference] = []
     for name, repositories in each.repositories.items():
         called = any(after.get(f"{kind}:{path}", 0) > before.get(f"{kind}:{path}", 0) for kind, path in repositories)
@@ -261,26 +259,23 @@ def _judge_receiver(expected: Mapping[str, Any], seen: Mapping[str, Any] | None)
 
 def _result(trial: _Trial) -> Result:
     case = trial.plan.case
-    shared = {
-        "case": case,
-        "exchanges": tuple(trial.exchanges),
-        "seconds": trial.seconds,
-        "seen_by": tuple(sorted(trial.seen_by)),
-    }
+    status, sentence = "pass", ""
     if trial.error:
-        return Result(status="error", sentence=trial.error, **shared)
-    if trial.dead:
-        return Result(
-            status="fail",
-            sentence=f"not judged further: the target did not answer {SILENT_AFTER} deliveries in a row",
-            **shared,
-        )
-    if trial.differences:
-        return Result(status="fail", sentence=str(trial.differences[0]), differences=tuple(trial.differences), **shared)
-    if trial.unseen:
-        return Result(
-            status="skip",
-            sentence=f"the answer fits, but this target shows neither calls nor state, so nobody saw what was {', '.join(sorted(trial.unseen))}",
-            **shared,
-        )
-    return Result(status="pass", **shared)
+        status, sentence = "error", trial.error
+    elif trial.dead:
+        status, sentence = "fail", f"not judged further: the target left {SILENT_AFTER} deliveries in a row unanswered"
+    elif trial.differences:
+        status, sentence = "fail", str(trial.differences[0])
+    elif trial.unseen:
+        what = ", ".join(sorted(trial.unseen))
+        status = "skip"
+        sentence = f"the answer fits, but this target shows neither calls nor state, so nobody saw what was {what}"
+    return Result(
+        case=case,
+        status=status,
+        sentence=sentence,
+        differences=tuple(trial.differences),
+        exchanges=tuple(trial.exchanges),
+        seconds=trial.seconds,
+        seen_by=tuple(sorted(trial.seen_by)),
+    )

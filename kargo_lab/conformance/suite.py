@@ -19,9 +19,25 @@ from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.world import World
 
 
-def header(target: str, *, profile: str = "latest", seed: int = 7, command: str = "", started: datetime | None = None, strict: bool = False) -> Header:
+def header(
+    target: str,
+    *,
+    profile: str = "latest",
+    seed: int = 7,
+    command: str = "",
+    started: datetime | None = None,
+    strict: bool = False,
+) -> Header:
     """What a report says about a run before it has begun."""
-    return Header(target=target, target_version=targets.version(target), profile=profile, seed=seed, command=command, started=started or datetime.now(UTC), strict=strict)
+    return Header(
+        target=target,
+        target_version=targets.version(target),
+        profile=profile,
+        seed=seed,
+        command=command,
+        started=started or datetime.now(UTC),
+        strict=strict,
+    )
 
 
 @contextmanager
@@ -35,20 +51,33 @@ def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
             opened.close()
 
 
-def judge(cases: Sequence[Case], head: Header, *, jobs: int = 4, progress: runner.Progress | None = None) -> dict[str, Any]:
+def judge(
+    cases: Sequence[Case], head: Header, *, jobs: int = 4, progress: runner.Progress | None = None
+) -> dict[str, Any]:
     """Run the cases against the target that the header names; the report document, validated when it is written."""
     began = time.monotonic()
     with session(head.target, head.profile) as (target, world):
         results = runner.run(cases, target, world, seed=head.seed, jobs=jobs, progress=progress)
         plans = [plan(case, world.addresses, head.seed) for case in cases]
-    redact = report.redactor([secret for each in plans for secret in (each.secret, receiver_path(each).rpartition("/")[2].encode()) if each.receiver])
+    redact = report.redactor(
+        [
+            secret
+            for each in plans
+            for secret in (each.secret, receiver_path(each).rpartition("/")[2].encode())
+            if each.receiver
+        ]
+    )
     return report.document(head, results, redact, seconds=time.monotonic() - began)
 
 
-def check(target: str = "reference-in-process", *, profile: str = "latest", select_: Sequence[str] = (), seed: int = 7) -> dict[str, Any]:
+def check(
+    target: str = "reference-in-process", *, profile: str = "latest", select_: Sequence[str] = (), seed: int = 7
+) -> dict[str, Any]:
     """The library call for a notebook cell: everything that holds for a profile, or what the patterns select."""
     chosen = for_profile(select(load(), select_), profile)
-    return judge(chosen, header(target, profile=profile, seed=seed, command=f"suite.check({target!r}, profile={profile!r})"))
+    return judge(
+        chosen, header(target, profile=profile, seed=seed, command=f"suite.check({target!r}, profile={profile!r})")
+    )
 
 
 # Addresses that nobody listens on: for showing a case without running it.
@@ -59,7 +88,14 @@ def describe(case: Case, *, seed: int = 7) -> str:
     """One case for a person: the sentence, the objects, the requests byte by byte, the expectation, the source."""
     each = plan(case, NOWHERE, seed)
     until = f" until {case.until}" if case.until else ""
-    parts = [f"# {case.id}", f"{case.says}.", "", f"level {case.level}, since {case.since}{until}; source: {case.source}", f"from {case.file}:{case.line}", ""]
+    parts = [
+        f"# {case.id}",
+        f"{case.says}.",
+        "",
+        f"level {case.level}, since {case.since}{until}; source: {case.source}",
+        f"from {case.file}:{case.line}",
+        "",
+    ]
     if documents := [*configurations([each]), *each.documents]:
         parts += ["## What exists", yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).rstrip(), ""]
     for number, step in enumerate(case.steps, 1):
@@ -68,7 +104,16 @@ def describe(case: Case, *, seed: int = 7) -> str:
             parts.append(_request(each, step.detail))
         elif step.detail:
             parts.append(yaml.safe_dump(dict(step.detail), sort_keys=False).rstrip())
-        parts += ["", "must be seen:", yaml.safe_dump(each.send(step.expect, receiver_path(each) if each.receiver else "/"), sort_keys=False, allow_unicode=True).rstrip(), ""]
+        parts += [
+            "",
+            "must be seen:",
+            yaml.safe_dump(
+                each.send(step.expect, receiver_path(each) if each.receiver else "/"),
+                sort_keys=False,
+                allow_unicode=True,
+            ).rstrip(),
+            "",
+        ]
     return "\n".join(parts)
 
 
@@ -77,7 +122,11 @@ def _request(each: Plan, detail: Any) -> str:
     request = requests.build(each.send(detail, path), receiver=each.receiver_type, path=path, secret=each.secret)
     lines = [f"{request.method} {request.target}", *(f"{name}: {value}" for name, value in request.headers), ""]
     text = request.body[:2000].decode("utf-8", "replace")
-    lines.append(text if len(request.body) <= 2000 else f"{text[:200]}... [{len(request.body)} bytes{', chunked' if request.chunked else ''}]")
+    lines.append(
+        text
+        if len(request.body) <= 2000
+        else f"{text[:200]}... [{len(request.body)} bytes{', chunked' if request.chunked else ''}]"
+    )
     return "\n".join(lines)
 
 

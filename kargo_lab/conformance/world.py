@@ -43,7 +43,9 @@ class World:
             self._started.append(platform)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -91,7 +93,9 @@ class World:
         if image.get("kind") == "chart":
             self.registry.push_chart(path, tag)
         elif "platforms" in image:
-            self.registry.push_index(path, tag, platforms=image["platforms"], attestations=bool(image.get("attestations")), **shared)
+            self.registry.push_index(
+                path, tag, platforms=image["platforms"], attestations=bool(image.get("attestations")), **shared
+            )
         else:
             if "labels" in image:
                 shared["labels"] = image["labels"]
@@ -100,11 +104,19 @@ class World:
     def _git(self, path: str, change: Mapping[str, Any]) -> None:
         when = datetime.fromisoformat(change["when"]) if change.get("when") else self._tick()
         if "tag" in change:
-            self.git.tag(path, change["tag"], target=change.get("target", "main"), message=change.get("message"), when=when)
+            self.git.tag(
+                path, change["tag"], target=change.get("target", "main"), message=change.get("message"), when=when
+            )
         elif "delete" in change:
             self.git.delete_ref(path, change["delete"])
         else:
-            self.git.commit(path, change.get("files", {}), branch=change.get("branch", "main"), message=change.get("message", "a change"), when=when)
+            self.git.commit(
+                path,
+                change.get("files", {}),
+                branch=change.get("branch", "main"),
+                message=change.get("message", "a change"),
+                when=when,
+            )
 
     def push(self, each: Plan, detail: Mapping[str, Any]) -> None:
         """Something arrives in one of the case's repositories, without a hook."""
@@ -141,7 +153,15 @@ class World:
         return found
 
 
-_KINDS = (("/tags/list", "tags"), ("/manifests/sha256:", "manifest-by-digest"), ("/manifests/", "manifest-by-tag"), ("/blobs/", "blob"), ("/info/refs", "refs"), ("/git-upload-pack", "pack"), ("/index.yaml", "index"))
+_KINDS = (
+    ("/tags/list", "tags"),
+    ("/manifests/sha256:", "manifest-by-digest"),
+    ("/manifests/", "manifest-by-tag"),
+    ("/blobs/", "blob"),
+    ("/info/refs", "refs"),
+    ("/git-upload-pack", "pack"),
+    ("/index.yaml", "index"),
+)
 
 
 def _kind(path: str) -> str:
