@@ -29,7 +29,7 @@ LEVELS = ("core", "extended", "strict")
 SCHEMA = Path(__file__).parent / "schemas" / "case.schema.json"
 # In the order of release; `since` and `until` name minors, `latest` is beyond the last of them.
 MINORS = ("v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "latest")
-_DEFAULTS = ("receiver", "level", "since", "until", "source", "setup", "features")
+_DEFAULTS = ("receiver", "level", "since", "until", "source", "setup", "features", "quirk")
 _PLACEHOLDER = re.compile(r"<([a-z][a-z0-9-]*)>")
 
 
@@ -56,6 +56,7 @@ class Case:
     setup: Mapping[str, Any]
     steps: tuple[Step, ...]
     features: frozenset[str]
+    quirk: bool
     file: str
     line: int
 
@@ -79,9 +80,9 @@ class Case:
         return frozenset(wanted)
 
     def holds_for(self, profile: str) -> bool:
-        """Whether the case speaks about this profile; `recommended` keeps what `latest` has, and adds the strict ones."""
+        """Whether the case speaks about this profile; `recommended` leaves the quirks out and adds the strict ones."""
         if profile == "recommended":
-            return self.until in (None, "latest")
+            return not self.quirk and self.until in (None, "latest")
         if self.level == "strict":
             return False
         at = MINORS.index(profile)
@@ -225,6 +226,7 @@ def _case(
         setup=fill(dict(setup), values),
         steps=tuple(_step(step) for step in steps),
         features=frozenset(entry.get("features", ())),
+        quirk=bool(values.get("quirk", entry.get("quirk", False))),
         file=file,
         line=line,
     )

@@ -24,10 +24,8 @@ def judge_answer(expect: Mapping[str, Any], exchange: Exchange) -> list[Differen
         statuses = expect["status"] if isinstance(expect["status"], list) else [expect["status"]]
         if exchange.status not in statuses:
             found.append(_difference("status", " or ".join(map(str, statuses)), _shown(exchange)))
-    for key in wanted:
-        if key in _CHECKS and (difference := _CHECKS[key](expect[key], exchange)):
-            found.append(difference)
-    return found
+    checked = (_CHECKS[key](expect[key], exchange) for key in wanted if key in _CHECKS)
+    return found + [difference for difference in checked if difference]
 
 
 def _body(expected: Any, exchange: Exchange) -> Difference | None:

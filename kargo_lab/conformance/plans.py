@@ -149,7 +149,7 @@ def _warehouses(
 
 
 def _spec(given: Any) -> tuple[dict[str, Any], dict[str, str], str]:
-    """A subscription, a list of them, or a spec with `subscriptions`; labels and project may stand beside the latter."""
+    """A subscription, a list of them, or a spec; labels and the project may stand beside what is in it."""
     if isinstance(given, Sequence):
         return {"subscriptions": list(given)}, {}, ""
     if "subscriptions" not in given:

@@ -49,7 +49,7 @@ class Redactor:
     secrets: tuple[str, ...] = attrs.field(repr=False)
 
     def __call__(self, text: str) -> str:
-        """`text` without any of the secrets; each is shown as eight characters of its hash, so that two can be told apart."""
+        """`text` without secrets; each is shown as a piece of its hash, so that two can be told apart."""
         for secret in self.secrets:
             if secret and secret in text:
                 text = text.replace(secret, f"[secret {hashlib.sha256(secret.encode()).hexdigest()[:8]}]")
@@ -131,7 +131,8 @@ def _case(result: Result, redact: Redactor, header: Header) -> dict[str, Any]:
         if result.status in ("fail", "error")
         else [],
         "rerun": redact(
-            f"kargo-lab conformance run --target {header.target} --profile {header.profile} --seed {header.seed} --select '{case.id}'"
+            f"kargo-lab conformance run --target {header.target} --profile {header.profile} "
+            f"--seed {header.seed} --select '{case.id}'"
         ),
     }
 
@@ -276,7 +277,7 @@ def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
 
 
 def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(case, status before, status after) for every case whose status is not the same; `absent` where it was not judged."""
+    """(case, status before, status after) where they differ; `absent` where a report lacks the case."""
     old = {case["id"]: case["status"] for case in before["cases"]}
     new = {case["id"]: case["status"] for case in after["cases"]}
     return [
