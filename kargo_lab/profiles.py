@@ -120,6 +120,7 @@ class Profile:
     image_constraint_field: str = "constraint"  # or "either" with the old name as fall-back, or "semverConstraint"
     broken_warehouse: str = "fails-delivery"  # an unusable subscription: or "left-alone"
     index_requirements: str = "last"  # generic: of several matchIndices only the last counts; or "all"
+    sound_filter: bool = False  # the webhook filter lets through whatever discovery would take, see selection/
     oci_probe: bool = True  # building the matcher of an oci:// chart asks the registry over HTTPS
 
     # Refreshing.
@@ -285,6 +286,7 @@ RECOMMENDED = attrs.evolve(
     bitbucket_cloud_url="normalised",
     harbor_repositories="all",
     broken_warehouse="left-alone",
+    sound_filter=True,
     index_requirements="all",
     oci_probe=False,
     refresh_resolution="nanoseconds",

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import attrs
 
+from kargo_lab.rules import rfc3339
 from kargo_lab.rules.jsontext import JSONError, Number, Pairs, parse, text_of
 from kargo_lab.rules.jsonwrite import dumps
 
@@ -163,31 +163,6 @@ def _float(number: Number, body: bytes, path: str) -> float:
     return value
 
 
-_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:([.,])\d+)?(?:Z|[+-](\d\d):(\d\d))", re.ASCII)
-
-
-def _is_time(text: str, *, strict: bool) -> bool:
-    """Whether Go reads `text` as RFC 3339.
-
-    `strict` is how JSON times are read since Go 1.20. The layout alone also takes an hour of one
-    digit, a comma, and offsets of 24 hours and 60 minutes.
-    """
-    found = _RFC3339.fullmatch(text)
-    if found is None:
-        return False
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    offset_hour, offset_minute = int(found[8] or 0), int(found[9] or 0)
-    if strict and (len(found[4]) == 1 or found[7] == "," or offset_hour == 24 or offset_minute == 60):
-        return False
-    if max(hour - 23, minute - 59, second - 59, offset_hour - 24, offset_minute - 60) > 0:
-        return False
-    try:
-        date(year or 2000, month, day)  # Go has a year 0, a leap year like 2000
-    except ValueError:
-        return False
-    return True
-
-
 class _Reader:
     """Decodes one tree. Recursion is as deep as the shape, and shapes are ours."""
 
@@ -290,14 +265,14 @@ def _int(node: Any, body: bytes, path: str) -> int | None:
 
 def _time(node: Any, body: bytes, path: str) -> str | None:
     text = _text(node, body, path)
-    return text if text is not None and _is_time(text, strict=True) else None
+    return text if text is not None and rfc3339.instant(text, strict=True) is not None else None
 
 
 def _timestamp(node: Any, body: bytes, path: str) -> str | None:
     if isinstance(node, Number):
         return str(_int(node, body, path))
     text = _text(node, body, path)
-    return text if text is not None and _is_time(text, strict=False) else None
+    return text if text is not None and rfc3339.instant(text) is not None else None
 
 
 _SCALARS = {
