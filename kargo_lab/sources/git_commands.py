@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import attrs
 
 from kargo_lab.errors import UpstreamError
+from kargo_lab.selection.commits import CommitFacts, TagFacts
 from kargo_lab.sources.ledger import GIT, LedgerRow
 from kargo_lab.sources.outgoing import quota_counts
 from kargo_lab.sources.shared import Context
@@ -46,31 +47,6 @@ _RECEIVED = re.compile(r"<= Recv header: HTTP/[\d.]+ (\d{3})")
 _LENGTH = re.compile(r"<= Recv header: [Cc]ontent-[Ll]ength: (\d+)")
 
 
-@attrs.frozen(kw_only=True)
-class LoggedCommit:
-    """One line of `git log`; the date keeps the committer's zone."""
-
-    id: str
-    date: datetime
-    author: str
-    committer: str
-    subject: str
-
-
-@attrs.frozen(kw_only=True)
-class ListedTag:
-    """One line of `git for-each-ref`; `tagger` and `annotation` are empty for a lightweight tag."""
-
-    tag: str
-    id: str
-    subject: str
-    author: str
-    committer: str
-    creator_date: datetime
-    tagger: str = ""
-    annotation: str = ""
-
-
 def lines(output: bytes, *, strict: bool = False) -> Iterator[str]:
     """The lines of git's output. One that is too long ends them; with `strict` it is an error (discovery.md 4.8)."""
     for line in output.removesuffix(b"\n").split(b"\n") if output else ():
@@ -81,18 +57,18 @@ def lines(output: bytes, *, strict: bool = False) -> Iterator[str]:
         yield line.removesuffix(b"\r").decode(errors="replace")
 
 
-def tag_of(line: str) -> ListedTag:
+def tag_of(line: str) -> TagFacts:
     """Read one line of the tag listing; a separator inside a lightweight tag's subject shifts the fields."""
     parts = line.split(TAG_SEPARATOR)
     if len(parts) < 6 or len(parts) == 7:
         raise UpstreamError(f"unexpected number of fields: {line!r}")
-    return ListedTag(
-        tag=parts[0],
+    return TagFacts(
+        name=parts[0],
         id=parts[1],
         subject=parts[2],
         author=parts[3],
         committer=parts[4],
-        creator_date=_date(parts[5]),
+        date=_date(parts[5]),
         tagger=parts[6] if len(parts) > 6 else "",
         annotation=TAG_SEPARATOR.join(parts[7:]),
     )
@@ -177,7 +153,7 @@ class Git:
             "clone", "clone", "--no-tags", *chosen, "--single-branch", *filtered, self._access_url, str(self._repo)
         )
 
-    def tags(self) -> tuple[ListedTag, ...]:
+    def tags(self) -> tuple[TagFacts, ...]:
         """Fetch all tags and list them, newest creator date first, equal dates by name."""
         self._network("fetch tags", "fetch", "origin", "--tags", inside=True)
         output = self._run("for-each-ref", "--sort=-creatordate", f"--format={_TAG_FORMAT}", "refs/tags", inside=True)
@@ -185,7 +161,7 @@ class Git:
 
     # In the clone.
 
-    def log(self, *, count: int, skip: int, since: str = "") -> tuple[LoggedCommit, ...]:
+    def log(self, *, count: int, skip: int, since: str = "") -> tuple[CommitFacts, ...]:
         """A batch of commits in git's own order, from the tip of the cloned branch."""
         arguments = ["--first-parent"] if self._context.profile.first_parent_only else []
         arguments.append(f"--pretty=format:{_COMMIT_FORMAT}")
@@ -198,7 +174,7 @@ class Git:
             if len(parts) != 5:
                 raise UpstreamError(f"unexpected number of fields: {line!r}")
             commit, date, author, committer, subject = parts
-            found.append(LoggedCommit(id=commit, date=_date(date), author=author, committer=committer, subject=subject))
+            found.append(CommitFacts(id=commit, date=_date(date), author=author, committer=committer, subject=subject))
         return tuple(found)
 
     def changed_paths(self, commit: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from kargo_lab.errors import UpstreamError
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.rules import json as gojson
 from kargo_lab.sources import oci_auth
-from kargo_lab.sources.image_facts import read
+from kargo_lab.sources.manifests import read
 from kargo_lab.sources.oci_auth import ANONYMOUS, UNAUTHORIZED, Challenge, Login
 from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries
 

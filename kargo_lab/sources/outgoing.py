@@ -24,21 +24,11 @@ from kargo_lab.sources.ledger import Ledger, LedgerRow
 from kargo_lab.sources.limits import DOCKER_HUB, RateLimiter
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+TOO_MANY = 429
 MOST_REDIRECTS = 10  # as Go's client
 BODY_LIMIT = 100 * 1024**2  # bytes; go-containerregistry's for manifests and configs
 UNHEADED_SECONDS = 300.0  # what stands in for "no timeout" of older releases: nobody wants a lab that hangs
 _SPOKE_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "wrong version number")
-
-
-@attrs.frozen(kw_only=True)
-class Retries:
-    """How often and after which waits a library tries again; no waits means one try."""
-
-    statuses: frozenset[int] = frozenset()
-    waits_seconds: tuple[float, ...] = ()
-
-
-NO_RETRIES = Retries()
 
 
 class NotSent(UpstreamError):  # noqa: N818 - a state, beside its parent which ends in Error
@@ -61,6 +51,28 @@ class Reply:
     def header(self, name: str) -> str:
         """The value of a header, empty if absent."""
         return self.headers.get(name, "")
+
+
+@attrs.frozen(kw_only=True)
+class Retries:
+    """How often and after which waits a library tries again; no waits means one try.
+
+    A limit above 0 means that a 429's Retry-After is heeded, up to so many seconds.
+    """
+
+    statuses: frozenset[int] = frozenset()
+    waits_seconds: tuple[float, ...] = ()
+    retry_after_limit_seconds: float = 0.0
+
+    def wait_after(self, reply: Reply, wait: float) -> float:
+        """How long to wait after an answer, `wait` being next in turn."""
+        asked = reply.header("retry-after")
+        if self.retry_after_limit_seconds and reply.status == TOO_MANY and asked.isdigit():
+            return min(max(float(asked), 0.2), self.retry_after_limit_seconds)
+        return wait
+
+
+NO_RETRIES = Retries()
 
 
 class _Adapter(HTTPAdapter):
@@ -135,28 +147,32 @@ class Outgoing:
         retries: Retries | None = None,
     ) -> Reply:
         """One request and its automatic retries; redirects are the caller's. Raises UpstreamError."""
-        waits = (self._retries if retries is None else retries).waits_seconds
-        again_for = (self._retries if retries is None else retries).statuses
+        plan = self._retries if retries is None else retries
         prepared = requests.Request(method, url, headers=self._headers(headers), data=body).prepare()
-        for wait in (*waits, None):
+        for wait in (*plan.waits_seconds, None):
             if self._limiter is not None:
                 self._limiter.take(self._clock)
             try:
                 reply = self._exchange(prepared, kind=kind, cache=cache)
-            except NotSent as error:
-                if wait is None or not error.again:
+            except UpstreamError as error:
+                if wait is None or (isinstance(error, NotSent) and not error.again):
                     raise
-            except UpstreamError:
-                if wait is None:
-                    raise
+                self._clock.wait(wait)
             else:
-                if wait is None or reply.status not in again_for:
+                if wait is None or reply.status not in plan.statuses:
                     return reply
-            self._clock.wait(wait)
+                self._clock.wait(plan.wait_after(reply, wait))
         raise AssertionError  # the last try returns or raises
 
     def follow(
-        self, url: str, *, kind: str, redirected: str, headers: Mapping[str, str] | None = None, cache: str = ""
+        self,
+        url: str,
+        *,
+        kind: str,
+        redirected: str,
+        headers: Mapping[str, str] | None = None,
+        cache: str = "",
+        retries: Retries | None = None,
     ) -> Reply:
         """A GET that follows redirects. Credentials stay with the host that they were given for."""
         first, target = urlsplit(url).netloc, url
@@ -166,7 +182,13 @@ class Outgoing:
                 for name, value in (headers or {}).items()
                 if name.lower() != "authorization" or urlsplit(target).netloc == first
             }
-            reply = self.send(target, kind=redirected if hop else kind, headers=kept, cache="" if hop else cache)
+            reply = self.send(
+                target,
+                kind=redirected if hop else kind,
+                headers=kept,
+                cache="" if hop else cache,
+                retries=retries,
+            )
             if reply.status not in REDIRECTS or not reply.header("location"):
                 return reply
             target = urljoin(target, reply.header("location"))

@@ -11,12 +11,11 @@ import attrs
 from kargo_lab.engine.clock import Clock
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.artifacts import CommitDiscovery
+from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
-from kargo_lab.sources.image_facts import ImageFacts
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import CACHE_ENTRIES, Cache, Limiters
 
-CACHE_POLICIES = ("Allow", "Forbid", "Require", "Force")
 _LIFE_SECONDS = 30 * 60.0  # of the image caches up to v1.8
 
 
@@ -53,10 +52,9 @@ class Shared:
         settings: OperatorSettings | None = None,
         environment: Mapping[str, str] | None = None,
         workers: int = 8,
-        lean: bool = False,
     ) -> None:
         self.ledger, self.profile, self.settings = ledger, profile, settings or OperatorSettings()
-        self.environment, self.workers, self.lean = dict(environment or {}), workers, lean
+        self.environment, self.workers = dict(environment or {}), workers
         self.limiters = Limiters(profile, per_second=self.settings.registry_rate_limit)
         self._lock = threading.Lock()
         self._caches: dict[str, Cache[ImageFacts]] = {}

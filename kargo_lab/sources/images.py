@@ -1,0 +1,196 @@
+"""Images of one subscription, found with the requests that Kargo makes: discovery.md 3.
+
+Which tags, in which order and when to stop is the selector's business; here is what it costs to ask,
+and what the caches of 3.6 and 3.8 save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from kargo_lab.engine.clock import Clock
+from kargo_lab.errors import UpstreamError
+from kargo_lab.profiles import Profile
+from kargo_lab.resources.artifacts import ImageDiscovery, ImageReference
+from kargo_lab.resources.warehouse import ImageSubscription
+from kargo_lab.rules.urls import normalize_image
+from kargo_lab.selection import images as selection
+from kargo_lab.selection.images import ImageFacts, ImageSelector
+from kargo_lab.sources import image_facts, manifests, oci
+from kargo_lab.sources.ledger import Ledger
+from kargo_lab.sources.limits import Cache
+from kargo_lab.sources.outgoing import Outgoing
+from kargo_lab.sources.shared import Context
+
+NOT_FOUND = 404
+Lookup = Callable[[str], ImageFacts]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def discover(subscription: ImageSubscription, context: Context) -> ImageDiscovery:
+    """The images that the subscription takes, best first. Raises SelectionError or UpstreamError."""
+    selector = selection.build(subscription, context.profile)
+    by_tag = context.profile.cache_by_tag and selection.caches_by_tag(
+        subscription, context.shared.settings.cache_by_tag_policy
+    )
+    images = Images(selector, context, by_tag=by_tag and selector.needs_listing)
+    return discovery(selector, found(selector, images.tags, images.by_tag, workers=context.shared.workers))
+
+
+def found(
+    selector: ImageSelector, tags: Callable[[], Iterable[str]], by_tag: Lookup, *, workers: int = 1
+) -> tuple[ImageFacts, ...]:
+    """Walk a repository as the strategy walks it, whoever answers."""
+    if not selector.needs_listing:
+        return selector.rank(_named(selector, by_tag))
+    shortlist = selector.shortlist(tags())
+    if selector.needs_all_images:
+        return selector.rank([facts for facts in _all(shortlist, by_tag, workers) if selector.platform_reason(facts)])
+    taken: list[ImageFacts] = []
+    for tag in shortlist:
+        facts = by_tag(tag)
+        if selector.platform_reason(facts):
+            taken.append(facts)
+            if len(taken) == selector.limit:
+                break
+    return selector.rank(taken)
+
+
+def _named(selector: ImageSelector, by_tag: Lookup) -> list[ImageFacts]:
+    """Digest's one tag: a 404 anywhere on the way means that there is no image, and is no error (IDG:72-80)."""
+    try:
+        facts = by_tag(selector.named_tag)
+    except UpstreamError as error:
+        if error.status == NOT_FOUND:
+            return []
+        raise
+    return [facts] if selector.platform_reason(facts) else []
+
+
+def _all(tags: tuple[str, ...], by_tag: Lookup, workers: int) -> Iterable[ImageFacts]:
+    """Every tag's facts, several at a time; the first error ends it."""
+    if workers == 1 or len(tags) < 2:
+        return [by_tag(tag) for tag in tags]
+    with ThreadPoolExecutor(max_workers=min(workers, len(tags)), thread_name_prefix="images") as pool:
+        asked = [pool.submit(by_tag, tag) for tag in tags]
+        try:
+            return [each.result() for each in asked]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def discovery(selector: ImageSelector, images: Iterable[ImageFacts]) -> ImageDiscovery:
+    """The result as status records it: whole seconds, annotations of the chosen platform over the image's."""
+    subscription = selector.subscription
+    return ImageDiscovery(
+        repo_url=subscription.repo_url,
+        platform=subscription.platform,
+        references=tuple(
+            ImageReference(
+                tag=image.tag,
+                digest=image.digest,
+                annotations=dict(selector.annotations(image)),
+                created_at=None if image.created is None else _EPOCH + timedelta(seconds=image.created // 10**9),
+            )
+            for image in images
+        ),
+        subscription_name=subscription.name,
+    )
+
+
+class Images:
+    """One repository as one subscription sees it: its tags, and the facts behind each."""
+
+    def __init__(self, selector: ImageSelector, context: Context, *, by_tag: bool) -> None:
+        subscription, reference, shared = selector.subscription, selector.reference, context.shared
+        outgoing = Outgoing(
+            ledger=context.ledger,
+            clock=context.clock,
+            warehouse=context.warehouse,
+            subscription=context.subscription,
+            verify_tls=not subscription.insecure_skip_tls_verify,
+            limiter=shared.limiters.of(reference.registry),
+            retries=oci.retries(context.profile),
+            header_timeout_seconds=context.profile.header_timeout_seconds,
+            proxies=shared.proxies_for(reference.registry),
+        )
+        self._repository = oci.Repository(outgoing, reference.registry, reference.repository, context.credentials.login)
+        self._profile: Profile = context.profile
+        self._clock: Clock = context.clock
+        self._ledger: Ledger = context.ledger
+        self._cache: Cache[ImageFacts] = shared.image_cache(reference.registry)
+        self._caches_tags = by_tag
+        self._name = normalize_image(subscription.repo_url, profile=context.profile)
+        self._platform = selector.platform
+
+    def tags(self) -> tuple[str, ...]:
+        """All tags of the repository."""
+        return self._repository.tags()
+
+    def by_tag(self, tag: str) -> ImageFacts:
+        """The facts behind a tag; from the cache where tags are cached (discovery.md 3.6)."""
+        key = f"{self._name}:{tag}"
+        if self._caches_tags and (held := self._cache.get(key, self._clock.monotonic())) is not None:
+            self._ledger.record_hit(self._repository.registry, "manifest-by-tag")
+            return held
+        manifest, session = self._repository.manifest(tag, cache="miss" if self._caches_tags else "")
+        facts = attrs.evolve(self._facts(manifest, session), tag=tag)
+        if self._caches_tags:
+            self._cache.put(key, facts, self._clock.monotonic())
+        return facts
+
+    def _by_digest(self, digest: str) -> ImageFacts:
+        """A child of an index. With tags cached, digests are looked up but not stored: the tag's entry has all."""
+        if (held := self._cache.get(digest, self._clock.monotonic())) is not None:
+            self._ledger.record_hit(self._repository.registry, "manifest-by-digest")
+            return held
+        manifest, session = self._repository.manifest(digest, cache="miss")
+        facts = self._facts(manifest, session)
+        if not self._caches_tags:
+            self._cache.put(digest, facts, self._clock.monotonic())
+        return facts
+
+    def _facts(self, manifest: oci.Manifest, session: oci.Session) -> ImageFacts:
+        if manifest.media_type in manifests.INDEX_TYPES:
+            return self._index(manifest)
+        if manifest.media_type in manifests.IMAGE_TYPES:
+            return self._single(manifest, session)
+        raise UpstreamError(f"unknown artifact type: {manifest.media_type}")
+
+    def _single(self, manifest: oci.Manifest, session: oci.Session) -> ImageFacts:
+        document = manifests.read(manifest.body, manifests.MANIFEST, "image manifest")
+        config = manifests.read(session.blob(document["config"]["digest"]), manifests.CONFIG, "image config")
+        # Up to v1.8 the platform in the config is compared; later no single image meets any platform.
+        compared = self._profile.platform_single_manifest == "config"
+        return ImageFacts(
+            tag="",
+            digest=manifest.digest,
+            annotations=document["annotations"],
+            created=image_facts.single_created(document["annotations"], config, profile=self._profile),
+            platforms=(image_facts.platform(config),) if compared else (),
+        )
+
+    def _index(self, manifest: oci.Manifest) -> ImageFacts:
+        document = manifests.read(manifest.body, manifests.INDEX, "image index")
+        usable = image_facts.children(document)
+        if not usable:
+            raise UpstreamError("an image index without usable entries is not supported")
+        # Up to v1.8 a platform restricts what is fetched; since then it only restricts what is taken.
+        chosen = self._platform if self._profile.platform_index == "one-child" else None
+        times = [
+            image_facts.child_created(child, self._by_digest(child.digest).created, profile=self._profile)
+            for child in usable
+            if chosen in (None, child.platform.triple)
+        ]
+        return ImageFacts(
+            tag="",
+            digest=manifest.digest,
+            annotations=document["annotations"],
+            created=image_facts.index_created(document["annotations"], times, profile=self._profile),
+            platforms=tuple(child.platform for child in usable),
+        )
