@@ -18,6 +18,7 @@ import attrs
 
 from kargo_lab import matching
 from kargo_lab.errors import StoreError
+from kargo_lab.matching import SubscribedURLs
 from kargo_lab.profiles import Profile
 from kargo_lab.receivers import RECEIVERS
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
@@ -72,11 +73,11 @@ class Objects(Protocol):
     def secret(self, namespace: str, name: str) -> Secret | None:
         """The Secret as it is now."""
 
-    def warehouses(self, namespace: str | None = None) -> Sequence[Warehouse]:
-        """The Warehouses of a namespace, or (None) of all, in a fixed order."""
+    def index(self) -> SubscribedURLs:
+        """All Warehouses by the URLs they subscribe to, kept for as long as none of them changes."""
 
-    def promotions(self, namespace: str | None = None) -> Sequence[Promotion]:
-        """As `warehouses`."""
+    def promotions(self) -> Sequence[Promotion]:
+        """All Promotions."""
 
     def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
         """Set the refresh annotation, durably. A StoreError is to Kargo a refused patch."""
@@ -233,7 +234,7 @@ class _Visit:
 
     def push(self, push: Push) -> Outcome:
         """Refresh the Warehouses that a push concerns (6.6)."""
-        found = matching.match(push, self.objects.warehouses(self.route.namespace), self.profile)
+        found = self.objects.index().match(push, self.route.namespace)
         if found.failure is not None:
             return Outcome(
                 answer=INTERNAL_ERROR, verdict=push, left_alone=tuple(found.left_alone), detail=found.failure.text
@@ -244,7 +245,9 @@ class _Visit:
 
     def pull_request(self, closed: PullRequestClosed) -> Outcome:
         """Refresh the Promotions that wait for a pull request (6.8)."""
-        promotions = matching.match_promotions(closed.url, self.objects.promotions(self.route.namespace), self.profile)
+        promotions = matching.match_promotions(
+            closed.url, self.objects.promotions(), self.profile, namespace=self.route.namespace
+        )
         refreshed = self.refresh(("Promotion", each.namespace, each.name) for each in promotions)
         return Outcome(answer=_count(refreshed, "promotion(s)", "promotion(s)"), verdict=closed, refreshed=refreshed)
 
@@ -271,9 +274,12 @@ class _Visit:
                 return {**result, "result": "NotApplicable", "summary": summary}, (), ""
             case "error":
                 return {**result, "result": "Error", "summary": plan.summary}, (), plan.detail
-        namespace = self.route.namespace
         selected = matching.select_targets(
-            plan.targets, self.objects.warehouses(namespace), self.objects.promotions(namespace), namespace
+            plan.targets,
+            self.objects.index().warehouses,
+            self.objects.promotions(),
+            self.route.namespace,
+            self.profile,
         )
         if isinstance(selected, matching.MatchFailure):
             summary = "Error evaluating targetSelectionCriteria"

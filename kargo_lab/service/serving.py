@@ -1,0 +1,336 @@
+"""The servers that carry the endpoint: waitress in threads of this process, granian as a process of its own.
+
+What Kargo's behaviour rests on and WSGI does not say has to come from the server:
+
+    =====================  ==============================  =====================================
+    fact                   waitress, as `Server` sets it   granian, as `serve_forever` uses it
+    =====================  ==============================  =====================================
+    escapes of the path    kept (REQUEST_URI)              gone: `%2e%2e` counts as dots
+    repeated headers       kept, in order                  kept, in order
+    framing of the body    kept                            kept
+    oversized bodies       read past, up to 64 MiB         read past by the server
+    closing without reply  yes                             yes, where the OS lists open files
+    TLS                    no                              yes
+    =====================  ==============================  =====================================
+
+Neither keeps more than the limit of a body, in memory or on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+from kargo_lab.service.webhook import CHUNKED, CLOSE, LIMIT, RAW_HEADERS, Endpoint, Request, respond
+from kargo_lab.wire import NoAnswer
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# A client that is still sending gets no answer to read, so a body of any likely size is read past.
+PATIENCE = 64 * 1024**2
+STOP_SECONDS = 5
+
+
+# waitress ---------------------------------------------------------------------------------------------
+
+
+class _Truncated:
+    """A body's buffer that stops growing just above the limit, whatever arrives."""
+
+    def __init__(self, buffer: Any) -> None:
+        self.buffer = buffer
+
+    def append(self, data: bytes) -> None:
+        room = LIMIT + 1 - len(self.buffer)
+        if room > 0:
+            self.buffer.append(data[:room])
+
+    def __len__(self) -> int:
+        return len(self.buffer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.buffer, name)
+
+
+class _Parser(HTTPRequestParser):
+    """Keeps the headers as they came and the framing, and lets nobody fill the disk."""
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        lines = header_plus.decode("latin-1").split("\r\n")[1:]
+        self.pairs = tuple(
+            (name, value.strip(" \t")) for name, colon, value in (line.partition(":") for line in lines) if colon
+        )
+        if self.body_rcv is not None:
+            receiver: Any = self.body_rcv
+            receiver.buf = _Truncated(receiver.buf)
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if max(self.content_length, self.body_bytes_received) > PATIENCE and self.headers_finished:
+            # Answered as it is, and the connection with its unread rest is closed.
+            self.headers = {**self.headers, "CONNECTION": "close"}
+            self.error, self.completed = None, True
+        return consumed
+
+
+class _Task(WSGITask):
+    def get_environment(self) -> Any:
+        environ = super().get_environment()
+        request: Any = self.request
+        environ[RAW_HEADERS], environ[CHUNKED] = request.pairs, request.chunked
+        environ[CLOSE] = _drop
+        return environ
+
+
+def _drop() -> NoReturn:
+    raise ClientDisconnected
+
+
+class _Channel(HTTPChannel):
+    task_class = _Task
+    parser_class = _Parser
+
+
+class _TcpServer(TcpWSGIServer):
+    channel_class = _Channel
+
+
+class _Workers(ThreadedTaskDispatcher):
+    """waitress' pool, which remembers its threads so that they can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[threading.Thread] = []
+
+    def start_new_thread(self, target: Any, thread_no: int) -> None:
+        thread = threading.Thread(target=target, name=f"lab-{thread_no}", args=(thread_no,), daemon=True)
+        self.started.append(thread)
+        thread.start()
+
+
+class Server:
+    """Serves a WSGI application between `start()` and `stop()`, or as a context manager.
+
+    `port` 0 takes a free one; `port`, `host` and `url` are known once it is started.
+    """
+
+    def __init__(
+        self, application: Application, *, address: str = "127.0.0.1", port: int = 0, threads: int = 8
+    ) -> None:
+        self.application, self.address, self.port, self._threads = application, address, port, threads
+        self._server: Any = None  # the published types of waitress' server are wrong in several places
+
+    def start(self) -> Self:
+        """Bind and serve; the port answers when this returns. Raises OSError if it cannot be bound."""
+        self._workers, self._map = _Workers(), dict[int, Any]()
+        settings = Adjustments(
+            host=self.address,
+            port=self.port,
+            ident="kargo-lab",
+            threads=self._threads,
+            max_request_body_size=1 << 62,
+            inbuf_overflow=LIMIT + 2,  # no body is ever spooled to disk
+            asyncore_use_poll=True,  # select() ends at file descriptor 1023
+            log_socket_errors=False,
+        )
+        try:
+            self._server = _TcpServer(self.application, self._map, dispatcher=self._workers, adj=settings)
+        except OSError:
+            wasyncore.close_all(self._map)
+            raise
+        self._workers.set_thread_count(self._threads)
+        self.port = int(self._server.effective_port)
+        self._loop = threading.Thread(target=self._server.run, name=f"lab-{self.port}", daemon=True)
+        self._loop.start()
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end every thread. A second call does nothing."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.trigger.pull_trigger(lambda: self._close_connections(server))
+        self._workers.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
+        for thread in self._workers.started:
+            thread.join(STOP_SECONDS)
+        # The trigger goes last: a worker that still writes uses it to wake the loop.
+        server.trigger.pull_trigger(server.trigger.close)
+        self._loop.join(STOP_SECONDS)
+
+    @staticmethod
+    def _close_connections(server: Any) -> None:
+        wasyncore.dispatcher.close(server)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+
+    @property
+    def host(self) -> str:
+        """`127.0.0.1:4711`."""
+        return f"{self.address}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Without a slash at the end."""
+        return f"http://{self.host}"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+# granian ----------------------------------------------------------------------------------------------
+
+
+class RsgiWebhook:
+    """The endpoint for granian's own interface, which keeps what WSGI loses: repeated headers and framing."""
+
+    def __init__(self, lab: Endpoint, *, threads: int = 16) -> None:
+        self.lab = lab
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """One request: its body is read here, everything else happens in a thread."""
+        headers = tuple(scope.headers.items())
+        length = scope.headers.get("content-length") or ""
+        number = int(length) if length.isascii() and length.isdecimal() else None
+        body = b"" if number is not None and number > LIMIT else await _bounded(protocol)
+        target = _target(scope)
+        request = Request(
+            method=scope.method,
+            target=target,
+            headers=headers,
+            content_length=number,
+            chunked=number is None and (bool(body) or "transfer-encoding" in scope.headers),
+            read=io.BytesIO(body).read,
+        )
+        loop = asyncio.get_running_loop()
+        reply = await loop.run_in_executor(self.pool, respond, request, self.lab)
+        if isinstance(reply, NoAnswer):
+            break_connection(scope.client)
+            protocol.response_empty(500, [])
+            return
+        protocol.response_bytes(reply.status, list(reply.headers), reply.body)
+
+
+def _target(scope: Any) -> str:
+    if scope.path == "*":
+        return "*"
+    path = str(scope.path).replace("%", "%25").replace("?", "%3F")
+    return f"{path}?{scope.query_string}" if scope.query_string else path
+
+
+async def _bounded(protocol: Any) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in protocol:
+        if size <= LIMIT:
+            parts.append(part[: LIMIT + 1 - size])
+        size += len(part)
+        if size > PATIENCE:
+            break
+    return b"".join(parts)
+
+
+def break_connection(client: str) -> bool:
+    """Shut down this process's connection to `address:port`; True if there was one.
+
+    granian has no call for it, and Kargo's server does it where a handler panics. The kernel's list of
+    open files is small enough to look through for something so rare.
+    """
+    for entry in os.listdir("/dev/fd"):  # noqa: PTH208 - names only; a Path for each would be no clearer
+        try:
+            duplicate = os.dup(int(entry))
+        except (OSError, ValueError):
+            continue
+        try:
+            connection = socket.socket(fileno=duplicate)
+        except OSError:
+            os.close(duplicate)
+            continue
+        with connection:
+            try:
+                address, port = connection.getpeername()[:2]
+            except (OSError, ValueError):
+                continue
+            if f"{address}:{port}" == client or f"[{address}]:{port}" == client:
+                connection.shutdown(socket.SHUT_RDWR)
+                return True
+    return False
+
+
+def serve_forever(
+    lab: Endpoint,
+    *,
+    address: str,
+    port: int,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    ready: Callable[[int], None] = lambda _port: None,
+) -> None:
+    """Serve the endpoint with granian in this process until SIGINT or SIGTERM.
+
+    One process, so that killing it kills all of it; many threads, because a delivery waits for the
+    disk. `ready` is called with the port once it answers.
+    """
+    asyncio.run(_serve(lab, address, port, certificate, key, ready))
+
+
+async def _serve(
+    lab: Endpoint, address: str, port: int, certificate: Path | None, key: Path | None, ready: Callable[[int], None]
+) -> None:
+    from granian.constants import Interfaces
+    from granian.server.embed import Server as Granian
+
+    if port == 0:
+        with socket.create_server((address, 0)) as probe:
+            port = probe.getsockname()[1]
+    server = Granian(
+        RsgiWebhook(lab),
+        address=address,
+        port=port,
+        interface=Interfaces.RSGI,
+        websockets=False,
+        log_enabled=False,
+        ssl_cert=certificate,
+        ssl_key=key,
+    )
+    serving = asyncio.create_task(server.serve())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    while not serving.done() and not _answers(address, port):
+        await asyncio.sleep(0.02)
+    if not serving.done():
+        ready(port)
+    await serving
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address if address != "0.0.0.0" else "127.0.0.1", port), timeout=1):  # noqa: S104 - compared, not bound
+            return True
+    except OSError:
+        return False
