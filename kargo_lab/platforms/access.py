@@ -72,6 +72,11 @@ class AccessLog:
             for row in self.rows
         )
 
+    def extend(self, rows: Iterable[AccessRow]) -> None:
+        """Take rows that were written down elsewhere, such as a process's own log."""
+        with self._lock:
+            self._rows.extend(rows)
+
     def clear(self) -> None:
         """Forget all rows: measure from here."""
         with self._lock:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,13 @@ from typing import Self
 import attrs
 
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
-from kargo_lab.platforms.images import Artifact, Child, Created, make_chart, make_image, make_index
+from kargo_lab.platforms.images import Artifact
 from kargo_lab.platforms.registry_application import RegistryApplication
 from kargo_lab.platforms.registry_auth import Authority
 from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.platforms.registry_content import push_event
 from kargo_lab.platforms.registry_events import DELETE, RegistryEvent
+from kargo_lab.platforms.registry_filling import Filling
 from kargo_lab.platforms.registry_manifests import read
 from kargo_lab.platforms.registry_storage import Storage, StoredManifest
 from kargo_lab.platforms.serving import Server
@@ -34,7 +35,7 @@ Listener = Callable[[RegistryEvent], None]
 Layer = Callable[[Application], Application]
 
 
-class Registry:
+class Registry(Filling):
     """An OCI registry between `start()` and `stop()`, or as a context manager.
 
     `layers` are put between the server and the registry, the first outermost: quotas and faults.
@@ -197,75 +198,6 @@ class Registry:
             id=secrets.token_hex(16),
             time=self._now(),
         )
-
-    def push_image(
-        self,
-        repository: str,
-        *tags: str,
-        created: Created = None,
-        labels: Mapping[str, str] | None = None,
-        annotations: Mapping[str, str] | None = None,
-        platform: str = "linux/amd64",
-        docker: bool = False,
-        content: bytes | str | None = None,
-        config_media_type: str = "",
-    ) -> str:
-        """Push a single-platform image; its digest. The same arguments give the same digest.
-
-        `content` goes into the layer; by default the tags do, so that images differ.
-        """
-        artifact = make_image(
-            content if content is not None else f"{repository} {' '.join(tags)}",
-            created=created, labels=labels, annotations=annotations, platform=platform, docker=docker,
-            config_media_type=config_media_type,
-        )  # fmt: skip
-        return self.push(repository, artifact, *tags)
-
-    def push_index(
-        self,
-        repository: str,
-        *tags: str,
-        platforms: Sequence[str] = ("linux/amd64", "linux/arm64"),
-        created: Created = None,
-        annotations: Mapping[str, str] | None = None,
-        attestations: bool = False,
-        docker: bool = False,
-        content: str | None = None,
-        children: Sequence[Child] | None = None,
-    ) -> str:
-        """Push a multi-platform image with one child a platform; its digest.
-
-        `attestations` adds the `unknown/unknown` entries that BuildKit adds. `children` replaces
-        `platforms` where the children have to be told apart.
-        """
-        text = content if content is not None else f"{repository} {' '.join(tags)}"
-        if children is None:
-            children = [
-                Child(make_image(f"{text} {platform}", created=created, platform=platform, docker=docker), platform)
-                for platform in platforms
-            ]
-        index = make_index(children, annotations=annotations, attestations=attestations, docker=docker)
-        return self.push(repository, index, *tags)
-
-    def push_chart(
-        self,
-        repository: str,
-        version: str,
-        *,
-        name: str = "",
-        app_version: str = "",
-        created: Created = None,
-        values: str = "",
-    ) -> str:
-        """Push a Helm chart as `helm push` does; its digest.
-
-        The tag is the version with `+` replaced by `_`. The chart's name is the last part of the repository.
-        """
-        chart = make_chart(
-            name or repository.rpartition("/")[2],
-            version, app_version=app_version, created=created, values=values,
-        )  # fmt: skip
-        return self.push(repository, chart, version.replace("+", "_"))
 
     # Looking and removing
 

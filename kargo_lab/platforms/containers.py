@@ -1,0 +1,24 @@
+"""Whether a container can run here, and if not, which of the two things is missing."""
+
+from __future__ import annotations
+
+
+def why_no_container(image: str) -> str | None:
+    """None if `image` can run here, else the sentence to skip with: no library, no engine, or no image."""
+    try:
+        import docker
+    except ImportError:
+        return "the extra `containers` is not installed"
+    try:
+        client = docker.from_env()
+    except docker.errors.DockerException:
+        return "no container engine answers"
+    try:
+        client.ping()
+        if not client.images.list(name=image):
+            return f"an engine answers, but image {image} is not on this machine"
+    except docker.errors.DockerException:
+        return "no container engine answers"
+    finally:
+        client.close()
+    return None
