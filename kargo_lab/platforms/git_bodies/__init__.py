@@ -1,0 +1,39 @@
+"""What each Git platform puts into a hook's request, written from values with real data in them.
+
+All modules have one shape: `write(hook, request, scene)` makes the request for what happened, and
+`test(hook, scene)` the one that the platform's test button sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import attrs
+
+from kargo_lab.platforms.git_bodies import azure_devops, bitbucket, bitbucket_data_center, gitea, github, gitlab
+from kargo_lab.platforms.git_personas import HookRequest
+from kargo_lab.platforms.git_scene import Scene
+from kargo_lab.platforms.hooks import Hook
+from kargo_lab.platforms.outgoing import Outgoing
+
+
+@attrs.frozen
+class Writer:
+    """One platform's two functions."""
+
+    write: Callable[[Hook, HookRequest, Scene], Outgoing]
+    test: Callable[[Hook, Scene], Outgoing]
+
+
+WRITERS: Mapping[str, Writer] = MappingProxyType(
+    {
+        "azure-devops": Writer(azure_devops.write, azure_devops.test),
+        "bitbucket": Writer(bitbucket.write, bitbucket.test),
+        "bitbucket-data-center": Writer(bitbucket_data_center.write, bitbucket_data_center.test),
+        "forgejo": Writer(gitea.write, gitea.test),
+        "gitea": Writer(gitea.write, gitea.test),
+        "github": Writer(github.write, github.test),
+        "gitlab": Writer(gitlab.write, gitlab.test),
+    }
+)

@@ -1,0 +1,161 @@
+"""Gitea (and Gogs, Forgejo): indented JSON, aliases of every header, a signature over the JSON text.
+
+The bodies follow platforms.md 10.2 and Gitea's `services/repository/push.go`: five commits at most, of a
+new branch ten are looked at, of a tag none are told.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote_plus
+
+import attrs
+
+from kargo_lab.platforms.git_bodies import gitea_shapes as shapes
+from kargo_lab.platforms.git_bodies.writing import Body, form, go_json, signature
+from kargo_lab.platforms.git_personas import HookRequest
+from kargo_lab.platforms.git_scene import RefChange, Scene
+from kargo_lab.platforms.hooks import Hook
+from kargo_lab.platforms.outgoing import Outgoing
+
+COMMITS_SHOWN = 5  # [ui] FEED_MAX_COMMIT_NUM
+
+# Families of header names by type of hook. Gitea sends its own, Gogs' and GitHub's to both of its types;
+# Forgejo puts its name in front of them; a real Gogs knows only itself.
+_FAMILIES = {
+    "gitea": ("Gitea", "Gogs", "GitHub"),
+    "forgejo": ("Forgejo", "Gitea", "Gogs", "GitHub"),
+    "gogs": ("Gitea", "Gogs", "GitHub"),
+}
+_REVIEWS = frozenset({"pull_request_approved", "pull_request_rejected", "pull_request_comment"})
+
+
+def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
+    """The request for one thing that happened."""
+    if scene.pull is not None:
+        body, action = _pull_request(scene), scene.action
+    else:
+        change = request.changes[0]
+        body, action = {"push": _push, "create": _create, "delete": _delete}[request.event](change, scene), ""
+    return _signed(hook, request.event, body, scene, action)
+
+
+def test(hook: Hook, scene: Scene) -> Outgoing:
+    """The test button: a push of the head onto itself, one commit without its paths."""
+    change = scene.changes[0]
+    assert change.head is not None  # noqa: S101 - nothing is sent for an empty repository
+    shown = shapes.payload_commit(change.head, scene.html_url, scene.logins)
+    shown |= {"added": None, "removed": None, "modified": None}
+    body = _push(attrs.evolve(change, commits=(), recent=()), scene)
+    compare = f"{scene.html_url}/compare/{change.after}...{change.after}"
+    body |= {"compare_url": compare, "commits": [shown], "total_commits": 1, "head_commit": shown}
+    return _signed(hook, "push", body, scene, "")
+
+
+def _push(change: RefChange, scene: Scene) -> Body:
+    known = change.recent if change.created else change.commits
+    moved_tag = change.kind == "tag" and not change.deleted  # told like a new one
+    zeros = "0" * len(change.after)
+    head = None if change.head is None else shapes.payload_commit(change.head, scene.html_url, scene.logins)
+    sender = shapes.user(scene.sender, scene.url)
+    return {
+        "ref": change.ref,
+        "before": zeros if moved_tag else change.before,
+        "after": change.after,
+        "compare_url": f"{scene.url}/{_compare(change, scene)}",
+        "commits": [shapes.payload_commit(commit, scene.html_url, scene.logins) for commit in known[:COMMITS_SHOWN]],
+        "total_commits": len(change.recent) if change.created else change.commit_count,
+        "head_commit": head,
+        "repository": shapes.repository(scene.repository, scene.url, scene.counts),
+        "pusher": sender,
+        "sender": sender,
+    }
+
+
+def _compare(change: RefChange, scene: Scene) -> str:
+    """The path of the comparison, empty where there is nothing to compare with."""
+    path = f"{scene.repository.full_name}/compare"
+    if change.kind == "tag":
+        return "" if change.deleted else f"{path}/{'0' * len(change.after)}...{change.after}"
+    old = change.before
+    if change.created:
+        old = next(iter(change.recent[-1].parents), "") if change.recent else ""
+        if not old and change.short != scene.repository.default_branch:
+            old = scene.repository.default_branch
+    return f"{path}/{old}...{change.after}" if old else ""
+
+
+def _create(change: RefChange, scene: Scene) -> Body:
+    return {
+        "sha": change.after,
+        "ref": change.short,
+        "ref_type": change.kind,
+        "repository": shapes.repository(scene.repository, scene.url, scene.counts),
+        "sender": shapes.user(scene.sender, scene.url),
+    }
+
+
+def _delete(change: RefChange, scene: Scene) -> Body:
+    return {
+        "ref": change.short,
+        "ref_type": change.kind,
+        "pusher_type": "user",
+        "repository": shapes.repository(scene.repository, scene.url, scene.counts),
+        "sender": shapes.user(scene.sender, scene.url),
+    }
+
+
+def _pull_request(scene: Scene) -> Body:
+    pull = scene.pull
+    assert pull is not None  # noqa: S101 - the caller looked
+    return {
+        "action": scene.action,
+        "number": pull.number,
+        "pull_request": shapes.pull_request(pull, scene.repository, scene.url, scene.counts),
+        "requested_reviewer": None,
+        "repository": shapes.repository(scene.repository, scene.url, scene.counts),
+        "sender": shapes.user(scene.sender, scene.url),
+        "commit_id": "",
+        "review": None,
+    }
+
+
+def _signed(hook: Hook, event: str, body: Body, scene: Scene, action: str) -> Outgoing:
+    text = go_json(body, indent=2)
+    sha256 = signature("sha256", hook.secret, text) if hook.secret else ""
+    sha1 = signature("sha1", hook.secret, text) if hook.secret else ""
+    coarse = "pull_request" if event.startswith("pull_request") and event not in _REVIEWS else event
+    unsent = Outgoing(url=hook.url, headers=(), body=text)
+    families = _FAMILIES.get(hook.kind, _FAMILIES["gitea"])
+    headers = [("User-Agent", "Go-http-client/1.1")]
+    method, url, sent = "POST", hook.url, text
+    if hook.settings.get("http_method") == "GET":
+        method, sent = "GET", b""
+        url += f"{'&' if '?' in url else '?'}payload={quote_plus(text)}"
+    elif hook.content_type == "form":
+        sent = form(text)
+        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+    else:
+        headers.append(("Content-Type", "application/json"))
+    for family in families:
+        headers += [
+            (f"X-{family}-Delivery", unsent.guid),
+            (f"X-{family}-Event", coarse),
+            (f"X-{family}-Event-Type", event),
+        ]
+        if family != "GitHub":
+            headers.append((f"X-{family}-Signature", sha256))
+    headers += [("X-Hub-Signature", f"sha1={sha1}"), ("X-Hub-Signature-256", f"sha256={sha256}")]
+    if hook.authorization:
+        headers.append(("Authorization", hook.authorization))
+    headers.append(("Accept-Encoding", "gzip"))
+    return attrs.evolve(
+        unsent,
+        method=method,
+        url=url,
+        headers=tuple(headers),
+        body=sent,
+        event=event,
+        action=action,
+        about=scene.repository.full_name,
+        verify_tls=hook.verify_tls,
+    )
