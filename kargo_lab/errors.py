@@ -6,6 +6,7 @@
     │   ├── ConstraintError   a semver constraint
     │   ├── VersionError      a version
     │   ├── PatternError      a regular expression, glob or path selector
+    │   ├── DurationError     a text that is no Go duration
     │   └── ExpressionError   an expression that does not compile, or does not evaluate
     ├── SelectionError     a subscription cannot be used: what Kargo refuses when it builds its selector
     ├── UpstreamError      a registry, Git host or chart repository answered badly, or not at all
@@ -81,6 +82,10 @@ class VersionError(RuleError):
 
 class PatternError(RuleError):
     """A regular expression, glob or path selector that Go refuses."""
+
+
+class DurationError(RuleError):
+    """A text that Go does not read as a duration, or that the API server does not admit as an interval."""
 
 
 class ExpressionError(RuleError):

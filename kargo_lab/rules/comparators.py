@@ -114,7 +114,7 @@ def _above(reference: Version, written: Written) -> Interval:
     if written in (Written.ANY, Written.FULL):
         return Interval((*reference.key, *_NEXT), END, f"above {reference}")
     floor, _ = _same(reference, written)
-    return Interval(floor, END, f"from {'.'.join(str(number) for number in floor)} on")
+    return Interval(floor, END, f"at least {'.'.join(str(number) for number in floor)}")
 
 
 def _below(reference: Version, written: Written) -> Interval:  # noqa: ARG001 - all operators have one shape
@@ -122,13 +122,13 @@ def _below(reference: Version, written: Written) -> Interval:  # noqa: ARG001 - 
 
 
 def _at_least(reference: Version, written: Written) -> Interval:  # noqa: ARG001 - all operators have one shape
-    return Interval(reference.key, END, f"from {reference} on")
+    return Interval(reference.key, END, f"at least {reference}")
 
 
 def _at_most(reference: Version, written: Written) -> Interval:
     match written:
         case Written.FULL:
-            return Interval(START, (*reference.key, *_NEXT), f"up to {reference}")
+            return Interval(START, (*reference.key, *_NEXT), f"at most {reference}")
         case Written.ANY:
             return Interval(START, (0, 1), "below 0.1.0")
         case _:
@@ -141,7 +141,7 @@ def _tilde(reference: Version, written: Written) -> Interval:
     if zero or written is Written.ANY:
         return _at_least(reference, written)
     ceiling, words = _same(reference, written)
-    return Interval(reference.key, ceiling, f"from {reference}, {words}")
+    return Interval(reference.key, ceiling, f"at least {reference} and {words}")
 
 
 def _caret(reference: Version, written: Written) -> Interval:
@@ -152,7 +152,7 @@ def _caret(reference: Version, written: Written) -> Interval:
         ceiling, words = _same(reference, Written.MINOR)
     else:
         ceiling, words = (0, 0, patch + 1), f"below 0.0.{patch + 1}"
-    return Interval(reference.key, ceiling, f"from {reference}, {words}")
+    return Interval(reference.key, ceiling, f"at least {reference} and {words}")
 
 
 OPERATORS: Mapping[str, Callable[[Version, Written], Interval]] = MappingProxyType(

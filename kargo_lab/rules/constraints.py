@@ -63,7 +63,9 @@ class Group:
             return "is a prerelease, and " + self._closed_gate()
         for one in self.comparators:
             if not one.accepts(version.key):
-                return f"is {_outside(one)} ({one.text})"
+                if one.excludes:
+                    return f"is {one.interval.words}, which {one.text} leaves out"
+                return f"is not {one.interval.words}, as {one.text} wants"
         return "is " + " and ".join(_inside(one) for one in self.comparators)
 
     def _closed_gate(self) -> str:
@@ -146,7 +148,7 @@ def _group(part: str, text: str, origin: list[int], library: str) -> Group:
     while True:
         found = _COMPARATOR.match(part, position)
         if found is None:
-            raise ConstraintError(_expected(part, position), text, origin[position])
+            raise ConstraintError(_expected(part, text), text, origin[position])
         comparators.append(_comparator(found, text, origin, library))
         separator = _SEPARATOR.match(part, found.end())
         position = found.end() if separator is None else separator.end()
@@ -160,10 +162,10 @@ def _end(found: re.Match[str] | None) -> int:
     return found.end() if found else 0
 
 
-def _expected(part: str, position: int) -> str:
-    if not part.strip(" \t\n\f\r"):
-        return "a side of || is empty" if part or position else "a constraint is expected"
-    return "a comparator is expected, such as >=1.2.3"
+def _expected(part: str, text: str) -> str:
+    if part.strip(" \t\n\f\r"):
+        return "a comparator is expected, such as >=1.2.3"
+    return "a side of || is empty" if "||" in text else "a constraint is expected"
 
 
 def _comparator(found: re.Match[str], text: str, origin: list[int], library: str) -> Comparator:
@@ -177,7 +179,9 @@ def _comparator(found: re.Match[str], text: str, origin: list[int], library: str
             break
         if not pieces[name].isdigit():
             raise ConstraintError(
-                "a part is a number, or just x, X or *", text, origin[start + _first_odd(pieces[name]) + pieces.start(name)]
+                "a part is a number, or just x, X or *",
+                text,
+                origin[start + _first_odd(pieces[name]) + pieces.start(name)],
             )
         numbers.append(pieces[name])
     written = Written(len(numbers))
@@ -225,7 +229,3 @@ def _together(comparators: list[Comparator], rules: Library) -> Group:
 
 def _inside(one: Comparator) -> str:
     return f"not {one.interval.words}" if one.excludes else one.interval.words
-
-
-def _outside(one: Comparator) -> str:
-    return one.interval.words if one.excludes else f"not {one.interval.words}"

@@ -94,7 +94,11 @@ def parse(text: str, *, strict: bool = False, library: str = "3.5.0") -> Version
     major, minor, patch, prerelease, metadata = found.groups()
     if strict and patch is None:
         raise VersionError("a strict version has three numbers", text, found.end(2 if minor else 1))
-    numbers = [_number(digits, text, found.start(group)) for group, digits in enumerate((major, minor, patch), 1)]
+    numbers = (
+        _number(major, text, found.start(1)),
+        _number(minor, text, found.start(2)),
+        _number(patch, text, found.start(3)),
+    )
     if strict or not rules.leading_zeros:
         _refuse_leading_zeros(found, text)
     key: Key = (*numbers, 1)
