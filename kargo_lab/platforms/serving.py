@@ -28,6 +28,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 SOCKET = "kargo_lab.socket"  # environ key: the connection's own socket, for faults
 LARGEST_BODY = 1 << 42  # bytes; layers are large, and waitress' own limit is 1 GiB
 STOP_SECONDS = 5
+TLS_GREETING = b"\x16\x03"  # a record of type handshake, of any version of TLS
 
 
 def drop_connection(_environ: Environ) -> NoReturn:
@@ -51,6 +52,14 @@ class _Task(WSGITask):
 
 class _Channel(HTTPChannel):
     task_class = _Task
+
+    def received(self, data: bytes) -> Any:
+        """Answer a TLS greeting at once with a plain 400, as Go's server and nginx do: clients learn the scheme so.
+
+        waitress would wait for the end of a header that never comes.
+        """
+        greeting = self.request is None and data.startswith(TLS_GREETING)
+        return super().received(b"TLS\r\n\r\n" if greeting else data)
 
 
 class _TcpServer(TcpWSGIServer):

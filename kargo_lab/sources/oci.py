@@ -18,9 +18,10 @@ from kargo_lab.rules import json as gojson
 from kargo_lab.sources import oci_auth
 from kargo_lab.sources.manifests import read
 from kargo_lab.sources.oci_auth import ANONYMOUS, UNAUTHORIZED, Challenge, Login
-from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries
+from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries, SlowConnection
 
 OK = 200
+TLS_LEAD_SECONDS = 0.3
 PAGE_SIZE = 1000  # what the library asks for; ECR refuses more
 MOST_PAGES = 100_000  # a registry whose pages go round in a circle must not hold a Warehouse for ever
 MANIFEST_TYPES = (
@@ -69,26 +70,33 @@ class Session:
 
     def _ping(self) -> tuple[str, Challenge]:
         """The scheme that answers, and the challenge. Hosts that may speak plain HTTP are tried with TLS first."""
-        schemes = ("https", "http") if oci_auth.plain_http_allowed(self._registry) else ("https",)
+        if not oci_auth.plain_http_allowed(self._registry):
+            return self._ping_with("https")
+        # The library lets both race, with a lead of 300 ms for TLS. One after the other comes to the
+        # same requests: plain HTTP gets its turn when TLS failed or was slow, and TLS once more after that.
         failures: list[UpstreamError] = []
-        for scheme in schemes:
+        for scheme, lead in (("https", TLS_LEAD_SECONDS), ("http", None), ("https", None)):
+            if lead is None and scheme == "https" and not isinstance(failures[0], SlowConnection):
+                break
             try:
-                # The library lets both race, with a short lead for TLS: no retries of the first there.
-                reply = self._out.send(
-                    f"{scheme}://{self._registry}/v2/",
-                    kind="ping",
-                    retries=None if scheme == schemes[-1] else NO_RETRIES,
-                )
+                return self._ping_with(scheme, lead=lead)
             except UpstreamError as error:
                 failures.append(error)
-                continue
-            if reply.status == OK:
-                return scheme, Challenge(scheme="anonymous")
-            if reply.status == UNAUTHORIZED:
-                return scheme, oci_auth.pick(reply) or Challenge(scheme="")
-            failures.append(UpstreamError(f"ping of {self._registry}: status {reply.status}", status=reply.status))
         status = next((failure.status for failure in failures if failure.status), 0)
         raise UpstreamError("; ".join(str(failure) for failure in failures), status=status)
+
+    def _ping_with(self, scheme: str, *, lead: float | None = None) -> tuple[str, Challenge]:
+        reply = self._out.send(
+            f"{scheme}://{self._registry}/v2/",
+            kind="ping",
+            retries=None if lead is None else NO_RETRIES,
+            connect_seconds=lead,
+        )
+        if reply.status == OK:
+            return scheme, Challenge(scheme="anonymous")
+        if reply.status == UNAUTHORIZED:
+            return scheme, oci_auth.pick(reply) or Challenge(scheme="")
+        raise UpstreamError(f"ping of {self._registry}: status {reply.status}", status=reply.status)
 
     def _refresh(self) -> None:
         service = self._challenge.parameters.get("service", self._registry)

@@ -34,9 +34,13 @@ _SPOKE_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", 
 class NotSent(UpstreamError):  # noqa: N818 - a state, beside its parent which ends in Error
     """The request never reached the wire. `spoke_plain` is true where the other end answered TLS with plain HTTP."""
 
-    def __init__(self, message: str, *, spoke_plain: bool = False, again: bool = False) -> None:
+    def __init__(self, message: str, *, spoke_plain: bool = False) -> None:
         super().__init__(message)
-        self.spoke_plain, self.again = spoke_plain, again
+        self.spoke_plain = spoke_plain
+
+
+class SlowConnection(NotSent):
+    """No connection, or no TLS, in the time that was given; the one such failure that libraries try again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -145,6 +149,7 @@ class Outgoing:
         body: bytes | None = None,
         cache: str = "",
         retries: Retries | None = None,
+        connect_seconds: float | None = None,
     ) -> Reply:
         """One request and its automatic retries; redirects are the caller's. Raises UpstreamError."""
         plan = self._retries if retries is None else retries
@@ -153,9 +158,9 @@ class Outgoing:
             if self._limiter is not None:
                 self._limiter.take(self._clock)
             try:
-                reply = self._exchange(prepared, kind=kind, cache=cache)
+                reply = self._exchange(prepared, kind=kind, cache=cache, connect_seconds=connect_seconds)
             except UpstreamError as error:
-                if wait is None or (isinstance(error, NotSent) and not error.again):
+                if wait is None or (isinstance(error, NotSent) and not isinstance(error, SlowConnection)):
                     raise
                 self._clock.wait(wait)
             else:
@@ -197,14 +202,16 @@ class Outgoing:
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
         return {"User-Agent": package, "Connection": "close", **(headers or {})}
 
-    def _exchange(self, prepared: requests.PreparedRequest, *, kind: str, cache: str) -> Reply:
+    def _exchange(
+        self, prepared: requests.PreparedRequest, *, kind: str, cache: str, connect_seconds: float | None
+    ) -> Reply:
         url = prepared.url or ""
         sent_at = self._clock.now()
         try:
             response = self._adapter.send(
                 prepared,
                 stream=True,
-                timeout=self._timeout,
+                timeout=(connect_seconds or self._timeout, self._timeout),
                 verify=self._verify,
                 proxies=self._proxies,
             )
@@ -283,10 +290,12 @@ def _explain(error: requests.RequestException, url: str) -> UpstreamError:
     """Tell what happened, and whether the request can have left before it did."""
     shown, text = _shown(url), str(error)
     if isinstance(error, requests.exceptions.SSLError):
+        if "timed out" in text:
+            return SlowConnection(f"{shown}: no TLS connection in time")
         plain = any(mark in text for mark in _SPOKE_PLAIN)
         return NotSent(f"{shown}: no TLS connection: {_root(error)}", spoke_plain=plain)
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return NotSent(f"{shown}: no connection in time", again=True)
+        return SlowConnection(f"{shown}: no connection in time")
     if isinstance(error, requests.exceptions.ReadTimeout):
         return UpstreamError(f"{shown}: no answer in time")
     if isinstance(error, requests.exceptions.ConnectionError):
