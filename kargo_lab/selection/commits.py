@@ -138,7 +138,8 @@ class CommitSelector:
         if self.tags is None:
             head = next((id_ for name, id_ in refs if name == self.remote_pattern), None)
             return None if head is None else Observation(branch_head=head)
-        named = ((name.removeprefix(TAGS), id_) for name, id_ in refs if not name.endswith(PEELED))
+        tags = ((name, id_) for name, id_ in refs if name.startswith(TAGS) and not name.endswith(PEELED))
+        named = ((name.removeprefix(TAGS), id_) for name, id_ in tags)
         taken = sorted((name, id_) for name, id_ in named if self.judge_tag(name))
         return Observation(tags=tuple(taken)) if len(taken) <= MOST_OBSERVED_TAGS else None
 

@@ -29,7 +29,7 @@ def _listed(record):
     """The versions of the index with their written text, as BaseLoader reads it; or the registry's tags."""
     if "tags" in record:
         return record["tags"]
-    entries = (yaml.load(record["index_yaml"], yaml.BaseLoader) or {}).get("entries") or {}  # noqa: S506
+    entries = (yaml.load(record["index_yaml"], yaml.BaseLoader) or {}).get("entries") or {}
     versions = [entry.get("version") for entry in entries.get(record["subscription"]["name"], [])]
     return [version for version in versions if version and version != "null"]
 
