@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from html import escape
 from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
 
-from kargo_lab.errors import RuleError
 from kargo_lab.rules import gourl
 from kargo_lab.wire import Answer
 
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ABSOLUTE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_BAD = re.compile(r"%(?![0-9A-Fa-f]{2})|[\x00-\x20\x7f]")
 
 
 class BadPathError(ValueError):
@@ -25,19 +25,22 @@ class BadPathError(ValueError):
 
 def split_target(target: str) -> tuple[str, str]:
     """The escaped path and the raw query of a request target. Raises BadPathError."""
-    target = _ABSOLUTE.sub("", target, count=1) if not target.startswith("/") else target
+    target = _ABSOLUTE.sub("", target, count=1) or "/"
     path, _, query = target.partition("?")
-    if _BAD_ESCAPE.search(path):
-        raise BadPathError("an escape in the path is none")
-    return path or "/", query
+    if not path.startswith("/") or _BAD.search(path):
+        raise BadPathError("neither a path nor one whose escapes can be read")
+    return _spelled(decoded(path), path), query
+
+
+def _spelled(path: str, raw: str = "") -> str:
+    """A path as Go escapes it; where its raw spelling is a legal one, that stays."""
+    url = gourl.URL(path=path.encode("utf-8", "surrogateescape"), raw_path=raw.encode("utf-8", "surrogateescape"))
+    return bytes(url).decode("ascii")
 
 
 def decoded(path: str) -> str:
     """The path as the router compares it; bytes that are no UTF-8 become lone surrogates."""
-    raw = re.sub(
-        rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), path.encode("utf-8", "surrogateescape")
-    )
-    return raw.decode("utf-8", "surrogateescape")
+    return unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
 def escaped(path: str) -> str:
@@ -68,10 +71,7 @@ def redirect(path: str, query: str, *, method: str, status: int) -> tuple[Answer
 
     Go takes the escaped path for a decoded one here, so a percent sign in it is escaped again.
     """
-    try:
-        location = bytes(gourl.URL(path=path.encode("utf-8", "surrogateescape"))).decode("ascii")
-    except (RuleError, UnicodeDecodeError):
-        location = path
+    location = _spelled(path)
     location += f"?{query}" if query else ""
     headers: tuple[tuple[str, str], ...] = (("Location", location),)
     page = b""
