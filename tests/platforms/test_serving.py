@@ -75,3 +75,8 @@ def test_an_application_may_break_its_connection(breaks: Any, error: bytes | Non
         except ConnectionResetError:
             received = None
     assert received == error
+
+
+def test_a_client_that_tries_tls_is_told_at_once() -> None:
+    with Server(echo) as server, pytest.raises(requests.exceptions.SSLError):
+        requests.get(server.url.replace("http:", "https:"), timeout=5)
