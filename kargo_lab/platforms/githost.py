@@ -256,6 +256,17 @@ class GitHost(PullRequests):
         scene = self._scene(record, self.admin, changes=(change,))
         return self.sender.send(hook, self._writer.test(hook, scene))
 
+    def ping_hook(self, hook: Hook) -> str:
+        """What GitHub sends to a new hook; answers the delivery's GUID."""
+        from kargo_lab.platforms.git_bodies import github
+
+        record = self.forge.repositories.get(hook.target.lower())
+        if record is not None:
+            return self.sender.send(hook, github.ping(hook, self._scene(record, self.admin)))
+        return self.sender.send(
+            hook, github.ping_organization(hook, self.forge.account(hook.target), self.admin, self.public_url)
+        )
+
     # -- telling -----------------------------------------------------------------------------
 
     @contextmanager

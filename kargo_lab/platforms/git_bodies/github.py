@@ -12,6 +12,7 @@ from kargo_lab.platforms.hooks import Hook
 from kargo_lab.platforms.outgoing import MASK, Outgoing
 
 USER_AGENT = "GitHub-Hookshot/4e7c0b1"
+ZEN = "Speak like a human."
 MOST_BYTES = 25 * 1024 * 1024  # a larger payload is not delivered
 SHORT = 12  # digits of an ID in the address of a comparison
 
@@ -41,9 +42,16 @@ def test(hook: Hook, scene: Scene) -> Outgoing:
 
 
 def ping(hook: Hook, scene: Scene) -> Outgoing:
-    """What a new hook gets first."""
-    body: Body = {"zen": "Speak like a human.", "hook_id": hook.id, "hook": hook_shape(hook, scene.url)}
+    """What a new hook of a repository gets first."""
+    body: Body = {"zen": ZEN, "hook_id": hook.id, "hook": hook_shape(hook, scene.url)}
     return _sent(hook, "ping", body, scene, "")
+
+
+def ping_organization(hook: Hook, owner: Account, sender: Account, url: str) -> Outgoing:
+    """What a new hook of an organisation gets first: there is no repository in it."""
+    body: Body = {"zen": ZEN, "hook_id": hook.id, "hook": hook_shape(hook, url)}
+    body |= {"organization": _organization(owner, url), "sender": user(sender, url)}
+    return _signed(hook, "ping", body, target=owner.id, about=owner.login, action="")
 
 
 def hook_shape(hook: Hook, url: str) -> Body:
@@ -268,23 +276,31 @@ def _delete(change: RefChange, _scene: Scene) -> Body:
     return {"ref": change.short, "ref_type": change.kind, "pusher_type": "user"}
 
 
+def _organization(owner: Account, url: str) -> Body:
+    return {
+        "login": owner.login,
+        "id": owner.id,
+        "node_id": node_id("O", owner.id),
+        "url": f"{url}/api/v3/orgs/{owner.login}",
+        "description": "",
+    }
+
+
 def _sent(hook: Hook, event: str, body: Body, scene: Scene, action: str) -> Outgoing:
     facts = scene.repository
     if "repository" not in body:
         body["repository"] = repository(facts, scene.url, pushed=False)
     if facts.owner.organization:
-        body["organization"] = {
-            "login": facts.owner.login,
-            "id": facts.owner.id,
-            "node_id": node_id("O", facts.owner.id),
-            "url": f"{scene.url}/api/v3/orgs/{facts.owner.login}",
-            "description": "",
-        }
+        body["organization"] = _organization(facts.owner, scene.url)
     body["sender"] = user(scene.sender, scene.url)
+    target = facts.owner.id if hook.level == "owner" else facts.id
+    return _signed(hook, event, body, target=target, about=facts.full_name, action=action)
+
+
+def _signed(hook: Hook, event: str, body: Body, *, target: int, about: str, action: str) -> Outgoing:
     text = compact(body)
     sent = form(text) if hook.content_type == "form" else text
     kind = "application/x-www-form-urlencoded" if hook.content_type == "form" else "application/json"
-    at_owner = hook.level == "owner"
     unsent = Outgoing(url=hook.url, headers=(), body=sent)
     headers = [
         ("User-Agent", USER_AGENT),
@@ -293,19 +309,15 @@ def _sent(hook: Hook, event: str, body: Body, scene: Scene, action: str) -> Outg
         ("X-GitHub-Delivery", unsent.guid),
         ("X-GitHub-Event", event),
         ("X-GitHub-Hook-ID", str(hook.id)),
-        ("X-GitHub-Hook-Installation-Target-ID", str(facts.owner.id if at_owner else facts.id)),
-        ("X-GitHub-Hook-Installation-Target-Type", "organization" if at_owner else "repository"),
+        ("X-GitHub-Hook-Installation-Target-ID", str(target)),
+        ("X-GitHub-Hook-Installation-Target-Type", "organization" if hook.level == "owner" else "repository"),
     ]
     if hook.secret:
+        # Over the bytes as sent: of a form, not of the JSON inside it.
         headers += [
             ("X-Hub-Signature", f"sha1={signature('sha1', hook.secret, sent)}"),
             ("X-Hub-Signature-256", f"sha256={signature('sha256', hook.secret, sent)}"),
         ]
     return attrs.evolve(
-        unsent,
-        headers=tuple(headers),
-        event=event,
-        action=action,
-        about=facts.full_name,
-        verify_tls=hook.verify_tls,
+        unsent, headers=tuple(headers), event=event, action=action, about=about, verify_tls=hook.verify_tls
     )
