@@ -190,13 +190,9 @@ def _comparator(found: re.Match[str], text: str, origin: list[int], library: str
     try:
         reference = versions.parse(filled, library=library)
     except VersionError as error:
-        before = len(filled) - len(pieces["prerelease"])
-        if complete:
-            blamed = error.position
-        elif error.position >= before:
-            blamed = error.position - before + pieces.start("prerelease")
-        else:
-            blamed = error.position + len(pieces["v"])
+        blamed, before = max(error.position, 0), len(filled) - len(pieces["prerelease"])
+        if not complete:
+            blamed += pieces.start("prerelease") - before if blamed >= before else len(pieces["v"])
         raise ConstraintError(error.message, text, origin[start + blamed]) from None
     return comparator(
         text=found[0],

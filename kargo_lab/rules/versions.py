@@ -87,7 +87,7 @@ def parse(text: str, *, strict: bool = False, library: str = "3.5.0") -> Version
     """
     rules = library_named(library)
     if rules.longest_version is not None and too_long(text, rules.longest_version):
-        raise VersionError(f"a version has at most {rules.longest_version} bytes", text, rules.longest_version)
+        raise VersionError(f"a version has at most {rules.longest_version} bytes", text)
     found = _VERSION.fullmatch(text)
     if found is None:
         raise _syntax_error(text)
