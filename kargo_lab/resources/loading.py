@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import yaml
 
 from kargo_lab.errors import ManifestError, Misfit, UsageError
 from kargo_lab.profiles import LATEST, Profile
@@ -23,7 +22,7 @@ from kargo_lab.resources.pipeline_shapes import SHAPES as PIPELINE_SHAPES
 from kargo_lab.resources.shapes import WRONG, Place, Record, Report, found, nearest
 from kargo_lab.resources.warehouse import Subscription, Warehouse
 from kargo_lab.resources.warehouse_shapes import WAREHOUSE, SubscriptionShape
-from kargo_lab.resources.yaml_lines import Document, documents
+from kargo_lab.resources.yaml_lines import Document, documents, written
 
 KARGO_GROUP = "kargo.akuity.io"
 KARGO_VERSION = f"{KARGO_GROUP}/v1alpha1"
@@ -134,7 +133,7 @@ def stored(data: object, *, profile: Profile = LATEST, namespace: str = "default
 
 def dump(resource: Resource) -> str:
     """The resource as one YAML document that `loads` reads back to an equal value."""
-    return yaml.safe_dump(plain(resource), sort_keys=False, allow_unicode=True, width=120)
+    return written(plain(resource))
 
 
 def plain(resource: Resource) -> dict[str, Any]:
