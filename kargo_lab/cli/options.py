@@ -1,0 +1,66 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kargo_lab import profiles
+from kargo_lab.errors import UsageError
+from kargo_lab.profiles import Profile
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FILE = click.Path(exists=True, path_type=Path)
+
+
+def _profile(_context: click.Context, _parameter: click.Parameter, value: str) -> Profile:
+    try:
+        return profiles.get(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def profile_option() -> Decorator:
+    """`--profile`: a Profile, `latest` unless named."""
+    return click.option(
+        "--profile",
+        default="latest",
+        show_default=True,
+        metavar="NAME",
+        callback=_profile,
+        help=f"Whose behaviour: {', '.join(profiles.PROFILES)}.",
+    )
+
+
+def resources_option() -> Decorator:
+    """`--resources`: files or folders of YAML, given once or more often."""
+    return click.option(
+        "--resources",
+        "resources",
+        required=True,
+        multiple=True,
+        type=FILE,
+        metavar="PATH",
+        help="A file or folder of Kargo's YAML; may be repeated.",
+    )
+
+
+def namespace_option() -> Decorator:
+    """`--namespace`: of objects that name none."""
+    return click.option(
+        "-n", "--namespace", default="default", show_default=True, help="Namespace of objects that name none."
+    )
+
+
+def address(value: str, *, default_port: int) -> tuple[str, int]:
+    """Host and port of `host:port`, `:port`, `host` or `[::1]:port`. Raises UsageError."""
+    host, colon, port = value.rpartition(":")
+    if not colon or value.endswith("]"):
+        host, port = value, str(default_port)
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise UsageError(f"{value!r} is no address: expected host:port, with a port from 0 to 65535")
+    return host.strip("[]") or "127.0.0.1", int(port)
