@@ -24,7 +24,7 @@ import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import attrs
 
@@ -95,7 +95,7 @@ class File:
         body, signed = self._bodies(known)
         return Request(
             method=self.method,
-            target=fill(self.target, known),
+            target=fill(self.target, {name: quote(value, safe="") for name, value in known.items()}),
             headers=tuple((name, _one_line(fill(value, known), self.origin)) for name, value in self.headers),
             body=body,
             signed=signed,
