@@ -117,7 +117,8 @@ class Server:
         self._workers.set_thread_count(self._threads)
         self.port = int(self._server.effective_port)
         self.stopping.clear()
-        self._loop = threading.Thread(target=self._server.run, name=f"serving-{self.port}", daemon=True)
+        self._ended = threading.Event()
+        self._loop = threading.Thread(target=self._turn, name=f"serving-{self.port}", daemon=True)
         self._loop.start()
         return self
 
@@ -129,18 +130,27 @@ class Server:
         self.stopping.set()
         # The trigger goes last: a worker that still writes would otherwise write its wake-up byte
         # to a file descriptor that may belong to somebody else by then.
-        server.trigger.pull_trigger(lambda: self._close_connections(server))
+        closed = threading.Event()
+        server.trigger.pull_trigger(lambda: self._close_connections(server, closed))
+        closed.wait(STOP_SECONDS)
         self._workers.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
         for thread in self._workers.started:
             thread.join(STOP_SECONDS)
-        server.trigger.pull_trigger(server.trigger.close)
+        self._ended.set()
+        server.trigger.pull_trigger()
         self._loop.join(STOP_SECONDS)
+        server.trigger.close()
+
+    def _turn(self) -> None:
+        while not self._ended.is_set():
+            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
 
     @staticmethod
-    def _close_connections(server: Any) -> None:
+    def _close_connections(server: Any, closed: threading.Event) -> None:
         wasyncore.dispatcher.close(server)
         for channel in list(server.active_channels.values()):
             channel.handle_close()
+        closed.set()
 
     @property
     def host(self) -> str:

@@ -32,11 +32,20 @@ def test_stopping_leaves_no_thread_and_frees_the_port_even_with_a_connection_ope
     before = set(threading.enumerate())
     server = Server(echo).start()
     with socket.create_connection((server.address, server.port)) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.recv(4096)
         server.stop()
         assert idle.recv(1) == b""
     assert set(threading.enumerate()) == before
     with socket.create_server((server.address, server.port)):
         pass
+
+
+def test_stopping_at_once_is_stopping() -> None:
+    before = set(threading.enumerate())
+    for _ in range(50):
+        Server(echo).start().stop()
+    assert set(threading.enumerate()) == before
 
 
 def test_stopping_twice_is_stopping_once() -> None:
