@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from kargo_lab.rules import rfc3339
-from kargo_lab.rules.jsontext import JSONError, Number, Pairs, parse, text_of
+from kargo_lab.rules.jsontext import Escaped, JSONError, Number, Pairs, parse, scan, text_of
 from kargo_lab.rules.jsonwrite import dumps
 
 __all__ = [
@@ -125,7 +125,8 @@ def loads(body: bytes) -> Any:
 
 def decode(body: bytes, shape: Shape) -> Any:
     """The value of `body` in the declared shape: dict, list, str, int, float, bool, or None for a nil pointer."""
-    return _Reader(body).read(shape, parse(body), _UNSET, "")
+    tree = scan(body) if _TIME_ESCAPE.search(body) else parse(body)
+    return _Reader(body).read(shape, tree, _UNSET, "")
 
 
 def _plain(tree: Any, body: bytes) -> Any:
@@ -141,6 +142,8 @@ def _plain(tree: Any, body: bytes) -> Any:
             value = {}
             # A member that is overwritten is read too: a number in it that does not fit is still an error.
             waiting.extend((member, value, name) for name, member in reversed(node))
+        elif isinstance(node, Escaped):
+            value = str(node)
         elif isinstance(node, list):
             value = [None] * len(node)
             waiting.extend((member, value, index) for index, member in reversed([*enumerate(node)]))
@@ -161,6 +164,10 @@ def _float(number: Number, body: bytes, path: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise _misfit(f"number {number}", "float64", path, body)
     return value
+
+
+# Escapes of the characters that times are written with; common ones, as that of `<`, are not among them.
+_TIME_ESCAPE = re.compile(rb"\\u00(?:2[b-eB-E]|3[0-9aA]|5[4aA])")
 
 
 class _Reader:
@@ -233,46 +240,43 @@ class _Reader:
             if shape is TIMESTAMP:  # go-github's own reader is asked even about null, and refuses it
                 raise _misfit("null", shape.kind, path, self.body)
             return before
-        value = _SCALARS[shape.kind](node, self.body, path)
+        value = _SCALARS[shape.kind](node, self, path)
         if value is None:
             raise _misfit(_kind(node), shape.kind, path, self.body)
         return value
 
 
-def _text(node: Any, _body: bytes, _path: str) -> str | None:
-    return node if isinstance(node, str) and not isinstance(node, Number) else None
+def _text(node: Any, _reader: _Reader, _path: str) -> str | None:
+    return str(node) if isinstance(node, str) and not isinstance(node, Number) else None
 
 
-def _bool(node: Any, _body: bytes, _path: str) -> bool | None:
+def _bool(node: Any, _reader: _Reader, _path: str) -> bool | None:
     return node if isinstance(node, bool) else None
 
 
-def _number(node: Any, body: bytes, path: str) -> float | None:
-    return _float(node, body, path) if isinstance(node, Number) else None
+def _number(node: Any, reader: _Reader, path: str) -> float | None:
+    return _float(node, reader.body, path) if isinstance(node, Number) else None
 
 
 _INT64 = re.compile(r"-?[0-9]{1,19}")
 
 
-def _int(node: Any, body: bytes, path: str) -> int | None:
+def _int(node: Any, reader: _Reader, path: str) -> int | None:
     if not isinstance(node, Number):
         return None
     # 19 digits are enough for 64 bits; longer spellings would make `int` slow.
     if not _INT64.fullmatch(node) or not -(2**63) <= int(node) < 2**63:
-        raise _misfit(f"number {node}", "int64", path, body)
+        raise _misfit(f"number {node}", "int64", path, reader.body)
     return int(node)
 
 
-def _time(node: Any, body: bytes, path: str) -> str | None:
-    text = _text(node, body, path)
-    return text if text is not None and rfc3339.instant(text, strict=True) is not None else None
-
-
-def _timestamp(node: Any, body: bytes, path: str) -> str | None:
-    if isinstance(node, Number):
-        return str(_int(node, body, path))
-    text = _text(node, body, path)
+def _time(node: Any, reader: _Reader, path: str) -> str | None:
+    text = None if isinstance(node, Escaped) else _text(node, reader, path)
     return text if text is not None and rfc3339.instant(text) is not None else None
+
+
+def _timestamp(node: Any, reader: _Reader, path: str) -> str | None:
+    return str(_int(node, reader, path)) if isinstance(node, Number) else _time(node, reader, path)
 
 
 _SCALARS = {
@@ -292,7 +296,7 @@ def _kind(node: Any) -> str:
         return "number"
     if isinstance(node, Pairs):
         return "object"
-    return {str: "string", bool: "bool", list: "array"}[type(node)]
+    return {str: "string", Escaped: "string", bool: "bool", list: "array"}[type(node)]
 
 
 def _zero(shape: Shape) -> Any:

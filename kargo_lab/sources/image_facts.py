@@ -74,7 +74,7 @@ def single_created(
     annotations: Mapping[str, str], config: Mapping[str, Any], *, profile: Profile = LATEST
 ) -> int | None:
     """The time of an image that is no index (discovery.md 3.6 rule 6)."""
-    configured = rfc3339.instant(config["created"], strict=True) if config["created"] else None
+    configured = rfc3339.instant(config["created"]) if config["created"] else None
     configured = None if configured == rfc3339.YEAR_ONE else configured
     if profile.image_created == "config":
         return configured
