@@ -1,0 +1,503 @@
+"""Finds what cannot work before it runs (A.7): natures from the leaves upwards, the first misfit wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from kargo_lab.errors import ExpressionError, PatternError
+from kargo_lab.rules.expressions import nodes, signatures
+from kargo_lab.rules.expressions.gotypes import DURATION, TIME
+from kargo_lab.rules.expressions.operators import pattern
+from kargo_lab.rules.expressions.parser import BUILTINS, PREDICATES
+from kargo_lab.rules.expressions.types import (
+    ANY,
+    ARRAY,
+    BOOL,
+    BOOL_KIND,
+    BYTES,
+    FLOAT,
+    FUNC,
+    FUNCTION,
+    GROUPS,
+    INT,
+    INTERFACE,
+    MAP,
+    MAP_KIND,
+    NATURE,
+    NIL,
+    POINTER,
+    STRING,
+    STRING_KIND,
+    STRUCT,
+    UNKNOWN,
+    GoType,
+    Nature,
+    common,
+    list_of,
+)
+
+Functions = Mapping[str, tuple[GoType, ...]]
+Test = Callable[[Nature], bool]
+
+
+def _is_bool(nature: Nature) -> bool:
+    return nature.kind == BOOL_KIND
+
+
+def _is_string(nature: Nature) -> bool:
+    return nature.kind == STRING_KIND
+
+
+def _is_number(nature: Nature) -> bool:
+    return nature.number
+
+
+def _is_integer(nature: Nature) -> bool:
+    return nature.integer
+
+
+def _is_time(nature: Nature) -> bool:
+    return nature.type is TIME
+
+
+def _is_duration(nature: Nature) -> bool:
+    return nature.type is DURATION
+
+
+_NUMBERED: tuple[tuple[Test, Test, GoType | None], ...] = ((_is_number, _is_number, None),)
+_TEXTS = ((_is_string, _is_string, BOOL),)
+_ORDERED = tuple((test, test, BOOL) for test in (_is_number, _is_string, _is_time, _is_duration))
+_FLOATING = ((_is_number, _is_number, FLOAT),)
+
+# Operator: known pairs with their result (None: a float if one of them is), which kinds go with an
+# unknown operand, and the result then.
+_OPERATORS: Mapping[str, tuple[Sequence[tuple[Test, Test, GoType | None]], Sequence[Test], Nature]] = {
+    **dict.fromkeys(["and", "&&", "or", "||"], (((_is_bool, _is_bool, BOOL),), (_is_bool,), NATURE[BOOL])),
+    **dict.fromkeys(
+        ["<", "<=", ">", ">="], (_ORDERED, (_is_number, _is_string, _is_time, _is_duration), NATURE[BOOL])
+    ),
+    **dict.fromkeys(["/", "**", "^"], (_FLOATING, (_is_number,), NATURE[FLOAT])),
+    **dict.fromkeys(["contains", "startsWith", "endsWith"], (_TEXTS, (_is_string,), NATURE[BOOL])),
+    "matches": (
+        (*_TEXTS, (lambda nature: nature.type is BYTES, _is_string, BOOL)),
+        (_is_string,),
+        NATURE[BOOL],
+    ),
+    "%": (((_is_integer, _is_integer, INT),), (_is_integer,), NATURE[INT]),
+    "..": (((_is_integer, _is_integer, ARRAY),), (_is_integer,), list_of(NATURE[INT])),
+    "*": (
+        (
+            *_NUMBERED,
+            (_is_number, _is_duration, DURATION),
+            (_is_duration, _is_number, DURATION),
+            (_is_duration, _is_duration, DURATION),
+        ),
+        (_is_number, _is_duration),
+        UNKNOWN,
+    ),
+    "-": (
+        (
+            *_NUMBERED,
+            (_is_time, _is_time, DURATION),
+            (_is_time, _is_duration, TIME),
+            (_is_duration, _is_duration, DURATION),
+        ),
+        (_is_number, _is_time, _is_duration),
+        UNKNOWN,
+    ),
+    "+": (
+        (
+            *_NUMBERED,
+            (_is_string, _is_string, STRING),
+            (_is_time, _is_duration, TIME),
+            (_is_duration, _is_time, TIME),
+            (_is_duration, _is_duration, DURATION),
+        ),
+        (_is_number, _is_string, _is_time, _is_duration),
+        UNKNOWN,
+    ),
+}
+_BOOLEAN_PREDICATES = frozenset(
+    {"all", "none", "any", "one", "filter", "count", "find", "findLast", "findIndex", "findLastIndex"}
+)
+
+
+def check(tree: nodes.Node, text: str, functions: Functions) -> None:
+    """Write the nature of each node of `tree`, or raise the first misfit as an ExpressionError.
+
+    `functions` are those that the environment declares, with their overloads.
+    """
+    _Checker(text, functions).visit(tree)
+
+
+class _Checker:
+    """The names and elements in scope during one walk."""
+
+    def __init__(self, text: str, functions: Functions) -> None:
+        self.text, self.functions = text, functions
+        self.variables: list[tuple[str, Nature]] = []
+        self.scopes: list[tuple[Nature, Mapping[str, Nature]]] = []
+
+    def error(self, node: nodes.Node, message: str) -> ExpressionError:
+        return ExpressionError(message, self.text, node.position)
+
+    def visit(self, node: nodes.Node) -> Nature:
+        nature = _VISITS[type(node)](self, node)
+        node.nature = nature
+        return nature
+
+    def literal(self, node: nodes.Literal) -> Nature:
+        return NATURE[_LITERALS[type(node.value)]]
+
+    def nil(self, node: nodes.Nil) -> Nature:  # noqa: ARG002  (one shape for all nodes)
+        return NIL
+
+    def name(self, node: nodes.Name) -> Nature:
+        for name, nature in reversed(self.variables):
+            if name == node.name:
+                return nature
+        if node.name in self.functions or node.name in BUILTINS:
+            return Nature(FUNCTION, builtin=node.name)
+        return UNKNOWN
+
+    def unary(self, node: nodes.Unary) -> Nature:
+        nature = self.visit(node.operand).pointed()
+        if node.operator in {"not", "!"}:
+            if _is_bool(nature) or nature.unknown:
+                return NATURE[BOOL]
+        elif nature.number or nature.unknown:
+            return UNKNOWN if nature.unknown else nature
+        raise self.error(node, f"invalid operation: {node.operator} (mismatched type {nature})")
+
+    def binary(self, node: nodes.Binary) -> Nature:
+        """A chain to the left is walked down first and judged on the way up."""
+        chain = [node]
+        while isinstance(chain[-1].left, nodes.Binary):
+            chain.append(chain[-1].left)
+        left = self.visit(chain[-1].left)
+        for link in reversed(chain):
+            left = self.operation(link, left.pointed(), self.visit(link.right).pointed())
+            link.nature = left
+        return left
+
+    def operation(self, node: nodes.Binary, left: Nature, right: Nature) -> Nature:
+        operator = node.operator
+        if operator in {"==", "!="}:
+            if left.comparable(right):
+                return NATURE[BOOL]
+        elif operator == "??":
+            return _either(left, right)
+        elif operator == "in":
+            return self.containment(node, left, right)
+        else:
+            if operator == "matches" and isinstance(node.right, nodes.Literal) and isinstance(node.right.value, str):
+                try:
+                    pattern(node.right.value)
+                except PatternError as error:
+                    raise self.error(node.right, error.message) from None
+            pairs, beside_unknown, otherwise = _OPERATORS[operator]
+            for fits_left, fits_right, result in pairs:
+                if fits_left(left) and fits_right(right):
+                    if operator == "..":
+                        return otherwise
+                    return Nature(result) if result else _promoted(left, right)
+            known = right if left.unknown else left
+            if (left.unknown or right.unknown) and (known.unknown or any(test(known) for test in beside_unknown)):
+                return otherwise
+        raise self.error(node, f"invalid operation: {operator} (mismatched types {left} and {right})")
+
+    def containment(self, node: nodes.Binary, left: Nature, right: Nature) -> Nature:
+        if (_is_string(left) or left.unknown) and right.kind == STRUCT:
+            return NATURE[BOOL]
+        if right.type is not None and right.type.key is not None:
+            if not left.unknown and not left.assignable(Nature(right.type.key)):
+                raise self.error(node, f"cannot use {left} as type {right.type.key.name} in map key")
+            return NATURE[BOOL]
+        if right.array:
+            if not left.comparable(right.element()):
+                raise self.error(node, f"cannot use {left} as type {right.element()} in array")
+            return NATURE[BOOL]
+        if right.unknown or (left.unknown and _is_string(right)):
+            return NATURE[BOOL]
+        raise self.error(node, f"invalid operation: in (mismatched types {left} and {right})")
+
+    def chain(self, node: nodes.Chain) -> Nature:
+        return self.visit(node.inside)
+
+    def member(self, node: nodes.Member) -> Nature:
+        if isinstance(node.owner, nodes.Name) and node.owner.name == "$env":
+            if not isinstance(node.property, nodes.Literal):
+                self.visit(node.property)
+            return UNKNOWN
+        owner = self.visit(node.owner)
+        key = self.visit(node.property)
+        if owner.unknown:
+            return UNKNOWN
+        name = node.property.value if isinstance(node.property, nodes.Literal) else None
+        if isinstance(name, str):
+            if owner.is_nil:
+                raise self.error(node, f"type nil has no field {name}")
+            if owner.type and name in owner.type.methods:
+                return Nature(owner.type.methods[name])
+        owner, key = owner.pointed(), key.pointed()
+        if owner.type is not None and owner.type.key is not None:
+            if not (key.unknown or key.assignable(Nature(owner.type.key))):
+                raise self.error(node.property, f"cannot use {key} to get an element from {owner}")
+            return owner.element()
+        if owner.array:
+            if not (key.integer or key.unknown):
+                raise self.error(node.property, f"array elements can only be selected using an integer (got {key})")
+            return owner.element()
+        if isinstance(name, str):
+            if owner.type and name in owner.type.fields:
+                return Nature(owner.type.fields[name])
+            raise self.error(node, f"type {owner} has no {'method' if node.method else 'field'} {name}")
+        raise self.error(node, f"type {owner}[{key}] is undefined")
+
+    def slice(self, node: nodes.Slice) -> Nature:
+        nature = self.visit(node.owner)
+        if nature.unknown:
+            # Upstream does not look at the bounds then; they are walked here for the names in them.
+            return UNKNOWN
+        if not (nature.array or _is_string(nature)):
+            raise self.error(node, f"cannot slice {nature}")
+        for bound in (node.start, node.end):
+            if bound is not None:
+                found = self.visit(bound).pointed()
+                if not (found.integer or found.unknown):
+                    raise self.error(bound, f"non-integer slice index {found}")
+        return nature
+
+    def call(self, node: nodes.Call) -> Nature:
+        if isinstance(node.callee, nodes.Name) and node.callee.name == "$env":
+            raise self.error(node, "$env is not callable")
+        callee = self.visit(node.callee)
+        if callee.unknown:
+            return UNKNOWN
+        name = "function"
+        if isinstance(node.callee, nodes.Name):
+            name = node.callee.name
+        elif isinstance(node.callee, nodes.Member) and isinstance(node.callee.property, nodes.Literal):
+            name = str(node.callee.property.value)
+        if callee.builtin:
+            return self.function(callee.builtin, node, node.arguments)
+        if callee.is_nil:
+            raise self.error(node, f"{name} is nil; cannot call nil as function")
+        if callee.type is None or callee.kind != FUNC:
+            raise self.error(node, f"{callee} is not callable")
+        natures = [self.visit(argument) for argument in node.arguments]
+        return self.overloaded(name, (callee.type,), node, node.arguments, natures)
+
+    def function(self, name: str, node: nodes.Node, arguments: Sequence[nodes.Node]) -> Nature:
+        """A call of a built-in without predicate, or of a declared function."""
+        natures = [self.visit(argument) for argument in arguments]
+        if name in self.functions:
+            return self.overloaded(name, self.functions[name], node, arguments, natures)
+        if name in signatures.OVERLOADS:
+            return self.overloaded(name, signatures.OVERLOADS[name], node, arguments, natures)
+        if name in PREDICATES:
+            # Only through a variable (`let f = map; f(xs)`): a predicate cannot be passed that way.
+            raise self.error(node, f"{name} cannot be called through a variable")
+        try:
+            return signatures.RULES[name](name, natures)
+        except ValueError as error:
+            raise self.error(node, str(error)) from None
+
+    def overloaded(
+        self,
+        name: str,
+        overloads: Sequence[GoType],
+        node: nodes.Node,
+        arguments: Sequence[nodes.Node],
+        natures: Sequence[Nature],
+    ) -> Nature:
+        misfit = self.error(node, f"no matching overload for {name}")
+        for overload in overloads:
+            found = self.misfit(name, overload, node, arguments, natures)
+            if found is None:
+                return Nature(overload.result or ANY)
+            misfit = found
+        raise misfit
+
+    def misfit(
+        self,
+        name: str,
+        overload: GoType,
+        node: nodes.Node,
+        arguments: Sequence[nodes.Node],
+        natures: Sequence[Nature],
+    ) -> ExpressionError | None:
+        """Why `overload` does not take the arguments; None if it does."""
+        if overload.results > 2:
+            return self.error(node, f"func {name} returns more then two values")
+        wanted = len(overload.inputs)
+        if len(natures) != wanted and not overload.variadic:
+            amount = "too many" if len(natures) > wanted else "not enough"
+            return self.error(node, f"{amount} arguments to call {name}")
+        for argument, given, target in zip(arguments, natures, map(Nature, overload.inputs), strict=False):
+            if given.is_nil and target.kind in {POINTER, INTERFACE}:
+                continue
+            fits = not given.is_nil and (
+                given.unknown
+                or given.assignable(target)
+                or given.pointed().assignable(target)
+                or (given.integer and target.integer)
+            )
+            if not fits:
+                return self.error(argument, f"cannot use {given} as argument (type {target}) to call {name}")
+        return None
+
+    def builtin(self, node: nodes.Builtin) -> Nature:
+        if node.name not in PREDICATES:
+            return self.function(node.name, node, node.arguments)
+        collection = self.visit(node.arguments[0]).pointed()
+        if not (collection.array or collection.unknown):
+            raise self.error(node.arguments[0], f"builtin {node.name} takes only array (got {collection})")
+        result = NATURE[ANY]
+        if len(node.arguments) > 1:
+            extra: dict[str, Nature] = {}
+            if node.name in {"map", "reduce"}:
+                extra = {"index": NATURE[INT]} | ({"acc": UNKNOWN} if node.name == "reduce" else {})
+            self.scopes.append((collection, extra))
+            result = self.visit(node.arguments[1])
+            self.scopes.pop()
+            if result.is_nil:
+                raise self.error(node.arguments[1], "predicate cannot be nil")
+            if node.name in _BOOLEAN_PREDICATES and not (_is_bool(result) or result.unknown):
+                raise self.error(node.arguments[1], f"predicate should return boolean (got {result})")
+        if len(node.arguments) > 2:
+            order = self.visit(node.arguments[2])
+            if node.name == "sortBy" and not (_is_string(order) or order.unknown):
+                raise self.error(node.arguments[2], f"sortBy order argument must be a string (got {order})")
+        return self.of_predicate(node, collection, result)
+
+    def of_predicate(self, node: nodes.Builtin, collection: Nature, result: Nature) -> Nature:
+        """The nature of a built-in with a predicate that returns `result`."""
+        name = node.name
+        element = UNKNOWN if collection.unknown else collection.element()
+        if name in {"all", "none", "any", "one"}:
+            return NATURE[BOOL]
+        if name in {"count", "findIndex", "findLastIndex"}:
+            return NATURE[INT]
+        if name in {"find", "findLast"}:
+            return element
+        if name == "filter":
+            return NATURE[ARRAY] if collection.unknown else list_of(element)
+        if name == "map":
+            return list_of(result)
+        if name == "sum" and len(node.arguments) == 1:
+            return element
+        if name == "groupBy":
+            return Nature(GROUPS, of=list_of(element))
+        if name == "sortBy":
+            return collection
+        return result  # sum with a predicate, reduce
+
+    def predicate(self, node: nodes.Predicate) -> Nature:
+        return self.visit(node.body)
+
+    def pointer(self, node: nodes.Pointer) -> Nature:
+        if not self.scopes:
+            raise self.error(node, "cannot use pointer accessor outside predicate")
+        collection, extra = self.scopes[-1]
+        if node.name == "":
+            return UNKNOWN if collection.unknown else collection.element()
+        if node.name in extra:
+            return extra[node.name]
+        raise self.error(node, f"unknown pointer #{node.name}")
+
+    def let(self, node: nodes.Let) -> Nature:
+        before = len(self.variables)
+        for binding in node.bindings:
+            self.visit(binding)
+        nature = self.visit(node.body)
+        del self.variables[before:]
+        return nature
+
+    def binding(self, node: nodes.Binding) -> Nature:
+        if node.name in self.functions or node.name in BUILTINS:
+            raise self.error(node, f"cannot redeclare function {node.name}")
+        if any(name == node.name for name, _ in self.variables):
+            raise self.error(node, f"cannot redeclare variable {node.name}")
+        nature = self.visit(node.value)
+        self.variables.append((node.name, nature))
+        return nature
+
+    def sequence(self, node: nodes.Sequence) -> Nature:
+        return [self.visit(item) for item in node.items][-1]
+
+    def conditional(self, node: nodes.Conditional) -> Nature:
+        arms = [node]
+        while isinstance(arms[-1].other, nodes.Conditional):
+            arms.append(arms[-1].other)
+        natures = []
+        for arm in arms:
+            test = self.visit(arm.test).pointed()
+            if not (_is_bool(test) or test.unknown):
+                raise self.error(arm.test, f"non-bool expression (type {test}) used as condition")
+            natures.append(self.visit(arm.then))
+        other = self.visit(arms[-1].other)
+        for arm, then in zip(reversed(arms), reversed(natures), strict=True):
+            other = arm.nature = _branches(then, other)
+        return other
+
+    def list(self, node: nodes.List) -> Nature:
+        return common([self.visit(item) for item in node.items])
+
+    def map(self, node: nodes.Map) -> Nature:
+        for pair in node.pairs:
+            self.visit(pair)
+        return NATURE[MAP]
+
+    def pair(self, node: nodes.Pair) -> Nature:
+        self.visit(node.key)
+        self.visit(node.value)
+        return NIL
+
+
+def _promoted(left: Nature, right: Nature) -> Nature:
+    return NATURE[FLOAT] if FLOAT in {left.type, right.type} else NATURE[INT]
+
+
+def _either(left: Nature, right: Nature) -> Nature:
+    """The nature of `left ?? right`."""
+    if left.is_nil or right.is_nil:
+        return right if left.is_nil else left
+    return left if right.assignable(left) else UNKNOWN
+
+
+def _branches(then: Nature, other: Nature) -> Nature:
+    """The nature of a conditional."""
+    if then.is_nil or other.is_nil:
+        return other if then.is_nil else then
+    if not then.assignable(other):
+        return UNKNOWN
+    if then.array and other.array:
+        one, two = then.element(), other.element()
+        if not (one.assignable(two) and two.assignable(one)):
+            return NATURE[ARRAY]
+    return then
+
+
+_LITERALS: Mapping[type, GoType] = {bool: BOOL, int: INT, float: FLOAT, str: STRING, bytes: BYTES}
+_VISITS: Mapping[type[nodes.Node], Callable[..., Nature]] = {
+    nodes.Literal: _Checker.literal,
+    nodes.Nil: _Checker.nil,
+    nodes.Name: _Checker.name,
+    nodes.Unary: _Checker.unary,
+    nodes.Binary: _Checker.binary,
+    nodes.Chain: _Checker.chain,
+    nodes.Member: _Checker.member,
+    nodes.Slice: _Checker.slice,
+    nodes.Call: _Checker.call,
+    nodes.Builtin: _Checker.builtin,
+    nodes.Predicate: _Checker.predicate,
+    nodes.Pointer: _Checker.pointer,
+    nodes.Let: _Checker.let,
+    nodes.Binding: _Checker.binding,
+    nodes.Sequence: _Checker.sequence,
+    nodes.Conditional: _Checker.conditional,
+    nodes.List: _Checker.list,
+    nodes.Map: _Checker.map,
+    nodes.Pair: _Checker.pair,
+}

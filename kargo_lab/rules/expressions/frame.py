@@ -1,0 +1,56 @@
+"""What one evaluation carries: its variables, the element in hand, and what it has used up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from kargo_lab.rules.expressions.dates import Time
+from kargo_lab.rules.expressions.limits import Limits
+from kargo_lab.rules.expressions.values import Failure, Value
+
+
+class Frame:
+    """Mutable on purpose, and never shared: each evaluation makes its own.
+
+    `item`, `index` and `accumulated` belong to the innermost predicate; loops save and restore them.
+    """
+
+    __slots__ = ("accumulated", "environment", "functions", "index", "item", "limits", "memory", "now", "slots", "steps")
+
+    def __init__(
+        self,
+        environment: Mapping[str, Value] | None,
+        functions: Mapping[str, Value],
+        *,
+        slots: int,
+        limits: Limits,
+        now: Callable[[], Time],
+    ) -> None:
+        self.environment, self.functions = environment, functions
+        self.slots: list[Value] = [None] * slots
+        self.limits = limits
+        self.now = now
+        self.steps, self.memory = limits.steps, 0
+        self.item: Value = None
+        self.index = 0
+        self.accumulated: Value = None
+
+    def work(self, steps: int) -> None:
+        """Account for looking at `steps` elements."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise Failure(f"the evaluation takes more than {self.limits.steps} steps")
+
+    def allocate(self, size: int) -> None:
+        """Account for `size` elements or bytes, as expr-lang does."""
+        self.memory += size
+        if self.memory >= self.limits.memory:
+            raise Failure("memory budget exceeded")
+
+    def made(self, length: int) -> None:
+        """Account for a text of `length` characters before it is made."""
+        if length > self.limits.text:
+            raise Failure(f"the evaluation makes a text longer than {self.limits.text} characters")
+        self.steps -= length // 64
+        if self.steps < 0:
+            self.work(0)
+

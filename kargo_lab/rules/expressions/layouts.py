@@ -1,0 +1,452 @@
+"""Go's layouts: dates printed and read by the example of Mon Jan 2 15:04:05 MST 2006.
+
+Reading follows Go's parser step by step, because its leniencies are part of what filters see:
+a fraction after the seconds is taken although the layout has none, names match in any case,
+an unknown zone abbreviation is kept with offset 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import attrs
+
+from kargo_lab.rules.durations import SECOND
+from kargo_lab.rules.expressions.dates import (
+    LOCAL,
+    MONTHS,
+    UTC,
+    WEEKDAYS,
+    Location,
+    Time,
+    days_in,
+    fixed,
+    leap,
+    moment,
+)
+
+RFC3339_NANO = "2006-01-02T15:04:05.999999999Z07:00"
+STRING = "2006-01-02 15:04:05.999999999 -0700 MST"
+GUESSED = (
+    "2006-01-02",
+    "15:04:05",
+    "2006-01-02 15:04:05",
+    "2006-01-02T15:04:05Z07:00",
+    "02 Jan 06 15:04 MST",
+    "Monday, 02-Jan-06 15:04:05 MST",
+    "Mon, 02 Jan 2006 15:04:05 MST",
+)
+
+_CHUNK = re.compile(
+    r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|002|0[1-6]|15|1|2006|2|__2|_(?=2006)|_2|3|4|5|PM|pm"
+    r"|[-Z]07:00:00|[-Z]070000|[-Z]07:00|[-Z]0700|[-Z]07|[.,](?:0+|9+)(?![0-9])"
+)
+_DIGITS = "0123456789"
+
+
+def chunks(layout: str) -> list[tuple[str, str]]:
+    """Literal text and the element behind it, pair by pair; the last element is empty."""
+    found, position, literal = [], 0, ""
+    for match in _CHUNK.finditer(layout):
+        literal += layout[position : match.start()]
+        position = match.end()
+        if match.group() == "_":  # before 2006 it is a plain underscore
+            literal += "_"
+            continue
+        found.append((literal, match.group()))
+        literal = ""
+    found.append((literal + layout[position:], ""))
+    return found
+
+
+def _offset_text(element: str, offset: int) -> str:
+    if element[0] == "Z" and offset == 0:
+        return "Z"
+    sign, size = ("-", -offset) if offset < 0 else ("+", offset)
+    hours, minutes, seconds = size // 3600, size // 60 % 60, size % 60
+    parts = [f"{hours:02d}"]
+    if element[3:4]:
+        parts.append(f"{minutes:02d}")
+    if element.endswith("0000") or element.endswith("00:00"):
+        parts.append(f"{seconds:02d}")
+    return sign + (":" if ":" in element else "").join(parts)
+
+
+def _year(year: int) -> str:
+    return f"-{-year:04d}" if year < 0 else f"{year:04d}"
+
+
+def format_time(time: Time, layout: str) -> str:
+    """Go's Format."""
+    civil = time.civil()
+    abbreviation, offset, _ = time.zone()
+    twelve = civil.hour % 12 or 12
+    plain = {
+        "January": MONTHS[civil.month - 1],
+        "Jan": MONTHS[civil.month - 1][:3],
+        "Monday": WEEKDAYS[civil.weekday],
+        "Mon": WEEKDAYS[civil.weekday][:3],
+        "1": str(civil.month),
+        "01": f"{civil.month:02d}",
+        "2": str(civil.day),
+        "_2": f"{civil.day:2d}",
+        "02": f"{civil.day:02d}",
+        "002": f"{civil.year_day:03d}",
+        "__2": f"{civil.year_day:3d}",
+        "15": f"{civil.hour:02d}",
+        "3": str(twelve),
+        "03": f"{twelve:02d}",
+        "4": str(civil.minute),
+        "04": f"{civil.minute:02d}",
+        "5": str(civil.second),
+        "05": f"{civil.second:02d}",
+        "2006": _year(civil.year),
+        "06": f"{abs(civil.year) % 100:02d}",
+        "PM": "PM" if civil.hour >= 12 else "AM",
+        "pm": "pm" if civil.hour >= 12 else "am",
+        "MST": abbreviation or _zone_number(offset),
+    }
+    parts = []
+    for literal, element in chunks(layout):
+        parts.append(literal)
+        if element in plain:
+            parts.append(plain[element])
+        elif element[:1] in {".", ","}:
+            digits = f"{civil.nanosecond:09d}".ljust(len(element) - 1, "0")[: len(element) - 1]
+            if element[1] == "9":
+                digits = digits.rstrip("0")
+            parts.append(element[0] + digits if digits else "")
+        elif element:
+            parts.append(_offset_text(element, offset))
+    return "".join(parts)
+
+
+def _zone_number(offset: int) -> str:
+    """What stands for a zone without a name: its offset, minutes only where there are some."""
+    size = abs(offset) // 60
+    return f"{'-' if offset < 0 else '+'}{size // 60:02d}{size % 60:02d}"
+
+
+class _Bad(ValueError):
+    """A text that does not fit its layout."""
+
+
+@attrs.define
+class _Parts:
+    """What was read so far; -1 is not given."""
+
+    year: int = 0
+    month: int = -1
+    day: int = -1
+    year_day: int = -1
+    hour: int = 0
+    minute: int = 0
+    second: int = 0
+    nanosecond: int = 0
+    half: str = ""
+    utc: bool = False
+    offset: int | None = None
+    zone: str = ""
+
+
+def parse_time(text: str, layout: str, place: Location | None = None) -> Time:
+    """Go's Parse, or ParseInLocation if a `place` is given; ValueError if the text does not fit."""
+    parts, rest = _Parts(), text
+    pieces = chunks(layout)
+    try:
+        for index, (literal, element) in enumerate(pieces):
+            rest = _skipped(rest, literal)
+            if element:
+                rest = _reader(element)(parts, element, rest, pieces[index + 1])
+        if rest:
+            raise _Bad("extra text")
+        return _assembled(parts, place)
+    except (_Bad, IndexError):
+        raise ValueError(f'parsing time "{text}" as "{layout}" failed') from None
+
+
+def _skipped(rest: str, literal: str) -> str:
+    """`rest` behind a literal; a run of blanks fits any number of blanks, also none at the end."""
+    while literal:
+        if literal[0] == " ":
+            if rest and rest[0] != " ":
+                raise _Bad(literal)
+            literal, rest = literal.lstrip(" "), rest.lstrip(" ")
+            continue
+        if not rest or rest[0] != literal[0]:
+            raise _Bad(literal)
+        literal, rest = literal[1:], rest[1:]
+    return rest
+
+
+def _number(rest: str, *, padded: bool) -> tuple[int, str]:
+    """One or two digits; exactly two if `padded`."""
+    if not rest[:1] or rest[0] not in _DIGITS:
+        raise _Bad(rest)
+    if not rest[1:2] or rest[1] not in _DIGITS:
+        if padded:
+            raise _Bad(rest)
+        return int(rest[0]), rest[1:]
+    return int(rest[:2]), rest[2:]
+
+
+def _within(number: int, low: int, high: int) -> int:
+    if not low <= number <= high:
+        raise _Bad(str(number))
+    return number
+
+
+def _nanoseconds(digits: str) -> int:
+    """A fraction with its dot; digits behind the ninth are read over."""
+    return int(digits[1:10].ljust(9, "0"))
+
+
+def _fraction_length(rest: str) -> int:
+    length = 1
+    while length < len(rest) and rest[length] in _DIGITS:
+        length += 1
+    return length
+
+
+Piece = tuple[str, str]
+
+
+def _read_year(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    digits = rest[: len(element) if element == "2006" else 2]
+    if len(digits) != (4 if element == "2006" else 2) or not all(digit in _DIGITS for digit in digits):
+        raise _Bad(rest)
+    year = int(digits)
+    if element == "06":
+        year += 1900 if year >= 69 else 2000
+    parts.year = year
+    return rest[len(digits) :]
+
+
+def _name(names: tuple[str, ...], length: int | None, rest: str) -> tuple[int, str]:
+    for index, name in enumerate(names):
+        wanted = name[:length]
+        if rest[: len(wanted)].lower() == wanted.lower():
+            return index, rest[len(wanted) :]
+    raise _Bad(rest)
+
+
+def _read_month_name(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    index, rest = _name(MONTHS, 3 if element == "Jan" else None, rest)
+    parts.month = index + 1
+    return rest
+
+
+def _read_weekday(parts: _Parts, element: str, rest: str, _: Piece) -> str:  # noqa: ARG001  (read over, as in Go)
+    return _name(WEEKDAYS, 3 if element == "Mon" else None, rest)[1]
+
+
+def _read_month(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    number, rest = _number(rest, padded=element == "01")
+    parts.month = _within(number, 1, 12)
+    return rest
+
+
+def _read_day(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    if element == "_2" and rest[:1] == " ":
+        rest = rest[1:]
+    parts.day, rest = _number(rest, padded=element == "02")
+    return rest
+
+
+def _read_year_day(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    for _blank in range(2):
+        if element == "__2" and rest[:1] == " ":
+            rest = rest[1:]
+    length = 0
+    while length < 3 and length < len(rest) and rest[length] in _DIGITS:
+        length += 1
+    if length == 0 or (element == "002" and length != 3):
+        raise _Bad(rest)
+    parts.year_day = int(rest[:length])
+    return rest[length:]
+
+
+def _read_hour(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    number, rest = _number(rest, padded=element == "03")
+    parts.hour = _within(number, 0, 23 if element == "15" else 12)
+    return rest
+
+
+def _read_minute(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    number, rest = _number(rest, padded=element == "04")
+    parts.minute = _within(number, 0, 59)
+    return rest
+
+
+def _read_second(parts: _Parts, element: str, rest: str, following: Piece) -> str:
+    number, rest = _number(rest, padded=element == "05")
+    parts.second = _within(number, 0, 59)
+    written = following[0] == "" and following[1][:1] in {".", ","} and following[1] != ""
+    if not written and rest[:1] in {".", ","} and rest[1:2] and rest[1] in _DIGITS:
+        length = _fraction_length(rest)
+        parts.nanosecond = _nanoseconds(rest[:length])
+        return rest[length:]
+    return rest
+
+
+def _read_fraction(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    if element[1] == "0":
+        digits = rest[: len(element)]
+        if len(digits) < len(element) or digits[0] not in ".," or not all(digit in _DIGITS for digit in digits[1:10]):
+            raise _Bad(rest)
+        parts.nanosecond = _nanoseconds(digits)
+        return rest[len(element) :]
+    if len(rest) < 2 or rest[0] not in ".," or rest[1] not in _DIGITS:
+        return rest
+    length = _fraction_length(rest)
+    parts.nanosecond = _nanoseconds(rest[:length])
+    return rest[length:]
+
+
+def _read_half(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    half = rest[:2]
+    if half not in ({"AM", "PM"} if element == "PM" else {"am", "pm"}):
+        raise _Bad(rest)
+    parts.half = half.lower()
+    return rest[2:]
+
+
+def _read_offset(parts: _Parts, element: str, rest: str, _: Piece) -> str:
+    if element[0] == "Z" and rest[:1] == "Z":
+        parts.utc = True
+        return rest[1:]
+    shape = rest[: len(element)]
+    if len(shape) != len(element) or shape[0] not in "+-":
+        raise _Bad(rest)
+    numbers = []
+    for position, sample in enumerate(element[1:], 1):
+        if sample == ":" and shape[position] != ":":
+            raise _Bad(rest)
+        if sample != ":" and position % (3 if ":" in element else 2) == 1:
+            numbers.append(_number(shape[position : position + 2], padded=True)[0])
+    hours, minutes, seconds = (*numbers, 0, 0)[:3]
+    size = _within(hours, 0, 24) * 3600 + _within(minutes, 0, 60) * 60 + _within(seconds, 0, 60)
+    parts.offset = -size if shape[0] == "-" else size
+    return rest[len(element) :]
+
+
+def _read_zone(parts: _Parts, element: str, rest: str, _: Piece) -> str:  # noqa: ARG001  (one shape for all)
+    if rest.startswith("UTC"):
+        parts.utc = True
+        return rest[3:]
+    length = _zone_length(rest)
+    if not length:
+        raise _Bad(rest)
+    parts.zone = rest[:length]
+    return rest[length:]
+
+
+def _zone_length(rest: str) -> int:
+    """How much of `rest` reads as a zone abbreviation, by Go's rules of thumb; 0 if nothing does."""
+    if len(rest) < 3:
+        return 0
+    if rest[:4] in {"ChST", "MeST"}:
+        return 4
+    if rest[:3] == "GMT":
+        return 3 + _signed_length(rest[3:])
+    if rest[0] in "+-":
+        return _signed_length(rest)
+    letters = 0
+    while letters < 6 and letters < len(rest) and "A" <= rest[letters] <= "Z":
+        letters += 1
+    if letters == 5:
+        return 5 if rest[4] == "T" else 0
+    if letters == 4:
+        return 4 if rest[3] == "T" or rest[:4] == "WITA" else 0
+    return 3 if letters == 3 else 0
+
+
+def _signed_length(rest: str) -> int:
+    if rest[:1] not in {"+", "-"} or not rest[:1]:
+        return 0
+    length = _fraction_length(rest)
+    return length if 1 < length < 20 and int(rest[1:length]) <= 23 else 0
+
+
+_READERS: tuple[tuple[frozenset[str], Callable[[_Parts, str, str, Piece], str]], ...] = (
+    (frozenset({"2006", "06"}), _read_year),
+    (frozenset({"January", "Jan"}), _read_month_name),
+    (frozenset({"Monday", "Mon"}), _read_weekday),
+    (frozenset({"1", "01"}), _read_month),
+    (frozenset({"2", "_2", "02"}), _read_day),
+    (frozenset({"002", "__2"}), _read_year_day),
+    (frozenset({"15", "3", "03"}), _read_hour),
+    (frozenset({"4", "04"}), _read_minute),
+    (frozenset({"5", "05"}), _read_second),
+    (frozenset({"PM", "pm"}), _read_half),
+    (frozenset({"MST"}), _read_zone),
+)
+
+
+def _reader(element: str) -> Callable[[_Parts, str, str, Piece], str]:
+    for elements, reader in _READERS:
+        if element in elements:
+            return reader
+    return _read_fraction if element[0] in ".," else _read_offset
+
+
+def _assembled(parts: _Parts, place: Location | None) -> Time:
+    if parts.half == "pm" and parts.hour < 12:
+        parts.hour += 12
+    elif parts.half == "am" and parts.hour == 12:
+        parts.hour = 0
+    month, day = _calendar(parts)
+    of_day = ((parts.hour * 60 + parts.minute) * 60 + parts.second) * SECOND + parts.nanosecond
+    local = place or LOCAL
+    if parts.utc:
+        return moment(parts.year, month, day, of_day, UTC)
+    if parts.offset is None and not parts.zone:
+        return moment(parts.year, month, day, of_day, place or UTC)
+    shown = moment(parts.year, month, day, of_day, UTC)
+    if parts.offset is not None:
+        there = shown.plus(-parts.offset * SECOND)
+        name, offset, _ = local.at(there.seconds)
+        if offset == parts.offset and parts.zone in {"", name}:
+            return Time(there.nanoseconds, local)
+        return Time(there.nanoseconds, fixed(parts.zone, parts.offset))
+    known = _named_offset(local, parts.zone, shown.seconds)
+    if known is not None:
+        return Time(shown.nanoseconds - known * SECOND, local)
+    offset = int(parts.zone[3:]) * 3600 if len(parts.zone) > 3 and parts.zone[:3] == "GMT" else 0
+    return Time(shown.nanoseconds, fixed(parts.zone, offset))
+
+
+def _named_offset(place: Location, abbreviation: str, seconds: int) -> int | None:
+    """The offset that a zone's own abbreviation means, tried at the moment and half a year around it."""
+    half = 182 * 86_400
+    for near in (seconds, seconds - half, seconds + half):
+        name, offset, _ = place.at(near)
+        if name == abbreviation:
+            return offset
+    return None
+
+
+def _calendar(parts: _Parts) -> tuple[int, int]:
+    month, day = parts.month, parts.day
+    if parts.year_day >= 0:
+        number = parts.year_day
+        if leap(parts.year):
+            if number == 60:
+                found = (2, 29)
+                number = 0
+            elif number > 60:
+                number -= 1
+        if number:
+            _within(number, 1, 365)
+            found = (1, number)
+            while found[1] > days_in(found[0], 1):
+                found = (found[0] + 1, found[1] - days_in(found[0], 1))
+        elif parts.year_day != 60:
+            raise _Bad("day-of-year")
+        if (month >= 0 and month != found[0]) or (day >= 0 and day != found[1]):
+            raise _Bad("day-of-year does not match")
+        return found
+    month, day = (1 if month < 0 else month), (1 if day < 0 else day)
+    _within(day, 1, days_in(month, parts.year))
+    return month, day

@@ -1,0 +1,281 @@
+"""The built-ins that evaluate a predicate for each element (A.8).
+
+One function per built-in, given the elements and the predicate; `build` does what all share:
+the collection, the scope of `#`, `#index` and `#acc`, and the work that is accounted for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kargo_lab.rules.expressions import nodes, operators
+from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.operators import add, boolean
+from kargo_lab.rules.expressions.values import (
+    LISTS,
+    MAPS,
+    AnyMap,
+    Byte,
+    Failure,
+    Value,
+    encoded,
+    type_name,
+)
+
+Run = Callable[[Frame], Value]
+
+
+class Loop:
+    """A built-in with its parts built: what one evaluation of it needs to know."""
+
+    __slots__ = ("collection", "extra", "mapped", "name", "position", "predicate", "threshold", "throws", "weight")
+
+    def __init__(self, node: nodes.Builtin, build: Callable[[nodes.Node], Run]) -> None:
+        self.name, self.position = node.name, node.position
+        self.collection = build(node.arguments[0])
+        self.predicate = build(node.arguments[1]) if len(node.arguments) > 1 else _element
+        self.extra = build(node.arguments[2]) if len(node.arguments) > 2 else None
+        self.mapped = build(node.mapped) if node.mapped else _element
+        self.threshold, self.throws = node.threshold, node.throws
+        self.weight = _weight(node)
+
+
+def _element(frame: Frame) -> Value:
+    return frame.item
+
+
+def _weight(node: nodes.Node) -> int:
+    """Nodes that are evaluated for one element, the cost of a step."""
+    found, waiting = 0, [node]
+    while waiting:
+        one = waiting.pop()
+        found += 1
+        for attribute in one.children:
+            value = getattr(one, attribute)
+            waiting.extend(value if isinstance(value, list) else [value] if value is not None else [])
+    return found
+
+
+def elements(value: Value) -> Any:
+    """What a loop runs over; Go's reflection also takes texts, byte by byte, and only counts maps."""
+    kind = type(value)
+    if kind is bytes:
+        return [Byte(one) for one in value]
+    if kind in LISTS:
+        return value
+    if kind is str:
+        return [Byte(one) for one in encoded(value)]
+    if kind in MAPS:
+        return _Counted(len(value))
+    raise Failure(f"reflect: call of reflect.Value.Len on {type_name(value)} Value")
+
+
+class _Counted:
+    """The elements of a map, which can be counted and not looked at."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter([_UNREACHABLE] * self.length)
+
+    def __reversed__(self) -> Iterator[Value]:
+        return iter(self)
+
+    def __getitem__(self, index: int) -> Value:
+        return _UNREACHABLE
+
+
+class _Unreachable:
+    """Stands for an element of a map; every use of it fails."""
+
+
+_UNREACHABLE = _Unreachable()
+
+
+def build(node: nodes.Builtin, builder: Callable[[nodes.Node], Run]) -> Run:
+    """The closure of a built-in with a predicate."""
+    loop, work = Loop(node, builder), LOOPS[node.name]
+    position, weight = node.position, loop.weight
+
+    def run(frame: Frame) -> Value:
+        collection = loop.collection(frame)
+        outer = frame.item, frame.index, frame.accumulated
+        try:
+            found = elements(collection)
+            frame.work(weight)
+            return work(loop, frame, found)
+        except Failure as failure:
+            raise failure.at(position) from None
+        finally:
+            frame.item, frame.index, frame.accumulated = outer
+
+    return run
+
+
+def _walk(loop: Loop, frame: Frame, found: Any) -> Iterator[Value]:
+    """Each value of the predicate, with the element set in the frame."""
+    predicate, weight = loop.predicate, loop.weight
+    for index, item in enumerate(found):
+        frame.item, frame.index = item, index
+        frame.steps -= weight
+        if frame.steps < 0:
+            frame.work(0)
+        yield predicate(frame)
+
+
+def _backwards(loop: Loop, frame: Frame, found: Any) -> Iterator[Value]:
+    predicate, weight = loop.predicate, loop.weight
+    for index in range(len(found) - 1, -1, -1):
+        frame.item, frame.index = found[index], index
+        frame.work(weight)
+        yield predicate(frame)
+
+
+def _all(loop: Loop, frame: Frame, found: Any) -> Value:
+    return all(boolean(value) for value in _walk(loop, frame, found))
+
+
+def _any(loop: Loop, frame: Frame, found: Any) -> Value:
+    return any(boolean(value) for value in _walk(loop, frame, found))
+
+
+def _none(loop: Loop, frame: Frame, found: Any) -> Value:
+    return not any(boolean(value) for value in _walk(loop, frame, found))
+
+
+def _one(loop: Loop, frame: Frame, found: Any) -> Value:
+    return sum(boolean(value) for value in _walk(loop, frame, found)) == 1
+
+
+def _filter(loop: Loop, frame: Frame, found: Any) -> Value:
+    mapped = loop.mapped
+    kept = [mapped(frame) for value in _walk(loop, frame, found) if boolean(value)]
+    frame.allocate(len(kept))
+    return kept
+
+
+def _map(loop: Loop, frame: Frame, found: Any) -> Value:
+    made = list(_walk(loop, frame, found))
+    frame.allocate(len(made))
+    return made
+
+
+def _count(loop: Loop, frame: Frame, found: Any) -> Value:
+    count = 0
+    for value in _walk(loop, frame, found):
+        if boolean(value):
+            count += 1
+            if count == loop.threshold:
+                break
+    return count
+
+
+def _sum(loop: Loop, frame: Frame, found: Any) -> Value:
+    total: Value = 0
+    for value in _walk(loop, frame, found):
+        total = add(value, total, frame)
+    return total
+
+
+def _hit(values: Iterator[Value], loop: Loop, frame: Frame) -> Value:
+    for value in values:
+        if boolean(value):
+            return loop.mapped(frame)
+    if loop.throws:
+        raise Failure("reflect: slice index out of range")
+    return None
+
+
+def _find(loop: Loop, frame: Frame, found: Any) -> Value:
+    return _hit(_walk(loop, frame, found), loop, frame)
+
+
+def _find_last(loop: Loop, frame: Frame, found: Any) -> Value:
+    return _hit(_backwards(loop, frame, found), loop, frame)
+
+
+def _find_index(loop: Loop, frame: Frame, found: Any) -> Value:
+    return next((frame.index for value in _walk(loop, frame, found) if boolean(value)), None)
+
+
+def _find_last_index(loop: Loop, frame: Frame, found: Any) -> Value:
+    return next((frame.index for value in _backwards(loop, frame, found) if boolean(value)), None)
+
+
+def _group_by(loop: Loop, frame: Frame, found: Any) -> Value:
+    groups = AnyMap(groups=True)
+    for key in _walk(loop, frame, found):
+        if key not in groups:
+            groups.put(key, [])
+        groups.get(key).append(frame.item)
+    return groups
+
+
+def descending(order: Value, *, known: str) -> bool:
+    """Whether an order word asks for the largest first; anything but the two words fails."""
+    if order not in ("asc", "desc"):
+        raise Failure(known)
+    return bool(order == "desc")
+
+
+def ordered(keys: list[Value], frame: Frame, *, largest_first: bool) -> list[int]:
+    """The positions of `keys` in order. Stable: Go promises less beyond twelve elements."""
+
+    def compare(one: int, two: int) -> int:
+        left, right = (two, one) if largest_first else (one, two)
+        if operators.less(keys[left], keys[right], frame):
+            return -1
+        return 1 if operators.less(keys[right], keys[left], frame) else 0
+
+    frame.work(len(keys) * max(len(keys).bit_length(), 1))
+    return sorted(range(len(keys)), key=functools.cmp_to_key(compare))
+
+
+def _sort_by(loop: Loop, frame: Frame, found: Any) -> Value:
+    order = loop.extra(frame) if loop.extra else "asc"
+    largest_first = descending(order, known="unknown order, use asc or desc")
+    keys = list(_walk(loop, frame, found))
+    places = ordered(keys, frame, largest_first=largest_first)
+    frame.allocate(len(keys))
+    return [found[place] for place in places]
+
+
+def _reduce(loop: Loop, frame: Frame, found: Any) -> Value:
+    start = 0
+    if loop.extra is not None:
+        frame.accumulated = loop.extra(frame)
+    elif not len(found):
+        raise Failure("reduce of empty array with no initial value")
+    else:
+        frame.accumulated, start = found[0], 1
+    predicate, weight = loop.predicate, loop.weight
+    for index in range(start, len(found)):
+        frame.item, frame.index = found[index], index
+        frame.work(weight)
+        frame.accumulated = predicate(frame)
+    return frame.accumulated
+
+
+LOOPS: Mapping[str, Callable[[Loop, Frame, Any], Value]] = {
+    "all": _all,
+    "any": _any,
+    "none": _none,
+    "one": _one,
+    "filter": _filter,
+    "map": _map,
+    "count": _count,
+    "sum": _sum,
+    "find": _find,
+    "findLast": _find_last,
+    "findIndex": _find_index,
+    "findLastIndex": _find_last_index,
+    "groupBy": _group_by,
+    "sortBy": _sort_by,
+    "reduce": _reduce,
+}

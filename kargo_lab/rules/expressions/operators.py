@@ -1,0 +1,395 @@
+"""The operators at run time (A.6): what Go's reflection and its operators make of two values."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kargo_lab.errors import PatternError
+from kargo_lab.rules import patterns
+from kargo_lab.rules.expressions import moments
+from kargo_lab.rules.expressions.dates import Duration, Time
+from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.values import (
+    INTEGERS,
+    LISTS,
+    MAPS,
+    NUMBERS,
+    AnyMap,
+    Byte,
+    Failure,
+    Pairs,
+    Strings,
+    Struct,
+    Value,
+    encoded,
+    decoded,
+    is_nil,
+    rejoined,
+    to_int,
+    type_name,
+    wrapped,
+)
+
+Operation = Callable[[Value, Value, Frame], Value]
+
+
+@functools.lru_cache(maxsize=512)
+def pattern(text: str) -> patterns.Regex:
+    """A compiled regular expression; PatternError if RE2 refuses it."""
+    return patterns.regex(text)
+
+
+def _mismatch(operator: str, left: Value, right: Value) -> Failure:
+    return Failure(f"invalid operation: {type_name(left)} {operator} {type_name(right)}")
+
+
+def add(left: Value, right: Value, frame: Frame) -> Value:
+    kinds = type(left), type(right)
+    if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
+        if float in kinds:
+            return float(left) + float(right)
+        return wrapped(int(left) + int(right))
+    if kinds == (str, str):
+        frame.made(len(left) + len(right))
+        text = left + right
+        return text if text.isascii() else rejoined(text)
+    if kinds == (Time, Duration):
+        return left.plus(right.nanoseconds)
+    if kinds == (Duration, Time):
+        return right.plus(left.nanoseconds)
+    if kinds == (Duration, Duration):
+        return Duration(wrapped(left.nanoseconds + right.nanoseconds))
+    raise _mismatch("+", left, right)
+
+
+def subtract(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    kinds = type(left), type(right)
+    if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
+        if float in kinds:
+            return float(left) - float(right)
+        return wrapped(int(left) - int(right))
+    if kinds == (Time, Time):
+        return left.minus(right)
+    if kinds == (Time, Duration):
+        return left.plus(-right.nanoseconds)
+    if kinds == (Duration, Duration):
+        return Duration(wrapped(left.nanoseconds - right.nanoseconds))
+    raise _mismatch("-", left, right)
+
+
+def multiply(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    kinds = type(left), type(right)
+    if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
+        if float in kinds:
+            return float(left) * float(right)
+        return wrapped(int(left) * int(right))
+    if Duration in kinds and all(kind is Duration or kind in NUMBERS for kind in kinds):
+        one, two = (value.nanoseconds if type(value) is Duration else value for value in (left, right))
+        if float in kinds:
+            return float(one) * float(two)
+        return Duration(wrapped(int(one) * int(two)))
+    raise _mismatch("*", left, right)
+
+
+def divide(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    if type(left) in NUMBERS and type(right) in NUMBERS:
+        return quotient(float(left), float(right))
+    raise _mismatch("/", left, right)
+
+
+def quotient(left: float, right: float) -> float:
+    """IEEE division: zero below gives an infinity or no number."""
+    if right != 0:
+        return left / right
+    if left == 0 or math.isnan(left) or math.isnan(right):
+        return math.nan
+    return math.copysign(math.inf, math.copysign(1, left) * math.copysign(1, right))
+
+
+def modulo(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    if type(left) in INTEGERS and type(right) in INTEGERS:
+        return remainder(int(left), int(right))
+    raise _mismatch("%", left, right)
+
+
+def remainder(left: int, right: int) -> int:
+    """The rest with the sign of the left side, as in Go."""
+    if right == 0:
+        raise Failure("runtime error: integer divide by zero")
+    rest = abs(left) % abs(right)
+    return -rest if left < 0 else rest
+
+
+def power(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    if type(left) in NUMBERS and type(right) in NUMBERS:
+        return raised(float(left), float(right))
+    raise Failure(f"invalid operation: float({type_name(left if type(left) not in NUMBERS else right)})")
+
+
+def raised(base: float, exponent: float) -> float:
+    """Go's math.Pow, which never fails."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        odd = exponent == math.floor(exponent) and math.fmod(exponent, 2) != 0
+        return -math.inf if base < 0 and odd else math.inf
+    except ValueError:
+        # A negative base with a broken exponent has no value; zero to a negative one is infinite.
+        if base != 0:
+            return math.nan
+        odd = exponent == math.floor(exponent) and math.fmod(exponent, 2) != 0
+        return math.copysign(math.inf, base) if odd else math.inf
+
+
+def _ordering(symbol: str, decide: Callable[[Any, Any], bool]) -> Operation:
+    def compare(left: Value, right: Value, frame: Frame) -> bool:  # noqa: ARG001  (operators have one shape)
+        kinds = type(left), type(right)
+        if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
+            # Go compares an int with a float as two floats.
+            return decide(float(left), float(right)) if float in kinds else decide(left, right)
+        if kinds == (str, str):
+            if left.isascii() or right.isascii():
+                return decide(left, right)
+            return decide(encoded(left), encoded(right))
+        if kinds == (Time, Time) or kinds == (Duration, Duration):
+            return decide(left.nanoseconds, right.nanoseconds)
+        raise _mismatch(symbol, left, right)
+
+    return compare
+
+
+less = _ordering("<", lambda a, b: a < b)
+more = _ordering(">", lambda a, b: a > b)
+_COMPARED: frozenset[type] = frozenset({bool, str, Time, Duration})
+
+
+def equal(left: Value, right: Value, frame: Frame) -> bool:
+    """`==`: numbers by value, lists element by element, the rest as reflect.DeepEqual does."""
+    kinds = type(left), type(right)
+    if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
+        return float(left) == float(right) if float in kinds else int(left) == int(right)
+    if kinds[0] is kinds[1] and kinds[0] in _COMPARED:
+        return bool(left.nanoseconds == right.nanoseconds) if kinds[0] is Time else bool(left == right)
+    if _general(left) and _plain(right) or _plain(left) and _general(right):
+        if len(left) != len(right):
+            return False
+        frame.work(len(left))
+        return all(equal(one, two, frame) for one, two in zip(left, right, strict=True))
+    if is_nil(left) and is_nil(right):
+        return True
+    return deeply_equal(left, right, frame)
+
+
+def _general(value: Value) -> bool:
+    """A []any, which is compared with any list of simple elements."""
+    return isinstance(value, list) and not isinstance(value, (Strings, Pairs))
+
+
+def _plain(value: Value) -> bool:
+    return _general(value) or isinstance(value, (Strings, range, bytes))
+
+
+def deeply_equal(left: Value, right: Value, frame: Frame) -> bool:
+    """Go's reflect.DeepEqual: the same types all the way down, and no tolerance among numbers."""
+    kind = type(left)
+    if type_name(left) != type_name(right) or is_nil(left) != is_nil(right):
+        return False
+    if kind in LISTS:
+        frame.work(len(left))
+        return len(left) == len(right) and all(
+            deeply_equal(one, two, frame) for one, two in zip(left, right, strict=True)
+        )
+    if kind is AnyMap:
+        frame.work(len(left))
+        return len(left) == len(right) and all(
+            key in right and deeply_equal(value, right.get(key), frame) for key, value in left
+        )
+    if kind in MAPS:
+        frame.work(len(left))
+        return len(left) == len(right) and all(
+            key in right and deeply_equal(value, right[key], frame) for key, value in left.items()
+        )
+    if kind is Time:
+        return bool(left.nanoseconds == right.nanoseconds and left.location == right.location)
+    if kind is Struct:
+        return left is right or all(
+            deeply_equal(value, right.fields.get(name), frame) for name, value in left.fields.items()
+        )
+    return bool(left == right)
+
+
+def contains(needle: Value, box: Value, frame: Frame) -> bool:
+    """`needle in box`."""
+    if box is None:
+        return False
+    kind = type(box)
+    if kind in LISTS:
+        frame.work(len(box))
+        return any(equal(element, needle, frame) for element in box)
+    if kind is AnyMap:
+        return needle in box
+    if kind in MAPS:
+        return text_key(needle) in box
+    if kind in {Struct, Time}:
+        if type(needle) is not str:
+            raise Failure(f"cannot use {type_name(needle)} as field name of {type_name(box)}")
+        return kind is Struct and needle in box.fields
+    raise Failure(f'operator "in" not defined on {type_name(box)}')
+
+
+def text_key(key: Value) -> str:
+    """A key of a map whose keys are texts; nil reads as the empty one."""
+    if type(key) is str:
+        return key
+    if key is None:
+        return ""
+    raise Failure(f"value of type {type_name(key)} cannot be a key of type string")
+
+
+def element(owner: Value, position: Value, *, safe: bool = False) -> Value:
+    """The element of a list, or the byte of a text. With `safe`, nil where there is none."""
+    index = to_int(position)
+    data = encoded(owner) if type(owner) is str else owner
+    length = len(data)
+    if index < 0:
+        index += length
+    if not 0 <= index < length:
+        if safe:
+            return None
+        raise Failure(f"index out of range: {index} (array length is {length})")
+    found = data[index]
+    return Byte(found) if type(data) is bytes else found
+
+
+def fetch(owner: Value, key: Value) -> Value:
+    """`owner.key` and `owner[key]`."""
+    kind = type(owner)
+    if kind is dict:
+        return owner.get(key if type(key) is str else text_key(key))
+    if kind is str or kind in LISTS:
+        return element(owner, key)
+    if kind is AnyMap:
+        return owner.get(key)
+    if kind in MAPS:
+        return owner.get(text_key(key), "")
+    if type(key) is str:
+        if kind is Struct:
+            if key in owner.methods:
+                return owner.methods[key]
+            if key in owner.fields:
+                return owner.fields[key]
+        elif found := moments.method(owner, key):
+            return found
+    raise Failure(f"cannot fetch {_shown(key)} from {type_name(owner)}")
+
+
+def _shown(key: Value) -> str:
+    return key if type(key) is str else type_name(key)
+
+
+def sliced(owner: Value, start: Value, end: Value) -> Value:
+    """`owner[start:end]`: everything clamps; a text is cut between bytes. `end` None is the length."""
+    kind = type(owner)
+    if kind is not str and kind not in LISTS:
+        if end is None:
+            raise Failure(f"invalid argument for len (type {type_name(owner)})")
+        raise Failure(f"cannot slice {type_name(owner)}")
+    data = encoded(owner) if kind is str and not owner.isascii() else owner
+    length = len(data)
+    first, last = to_int(start), length if end is None else to_int(end)
+    first = max(first + length, 0) if first < 0 else first
+    last = max(last + length, 0) if last < 0 else min(last, length)
+    first = min(first, last)
+    part = data[first:last]
+    if kind is str:
+        return part if type(part) is str else decoded(part)
+    if isinstance(owner, list) and type(part) is not kind:
+        return kind(part)
+    return list(part) if kind is tuple else part
+
+
+def matches(left: Value, right: Value, frame: Frame) -> bool:
+    if is_nil(left) or is_nil(right):
+        return False
+    try:
+        return search(pattern(_text(right)), left, frame)
+    except PatternError as error:
+        raise Failure(error.message) from None
+
+
+def search(regex: patterns.Regex, subject: Value, frame: Frame) -> bool:
+    """Whether `regex` is found in a text, or in bytes."""
+    if is_nil(subject):
+        return False
+    text = decoded(subject) if type(subject) is bytes else _text(subject)
+    frame.made(len(text))
+    return regex.search(text)
+
+
+def _text(value: Value) -> str:
+    if type(value) is not str:
+        raise Failure(f"interface conversion: interface {{}} is {type_name(value)}, not string")
+    return value
+
+
+def _texts(decide: Callable[[str, str], bool]) -> Operation:
+    def compare(left: Value, right: Value, frame: Frame) -> bool:
+        if is_nil(left) or is_nil(right):
+            return False
+        one, two = _text(left), _text(right)
+        frame.made(len(one))
+        return decide(one, two)
+
+    return compare
+
+
+def spread(left: Value, right: Value, frame: Frame) -> range:
+    """`left..right`, both ends included."""
+    first, last = to_int(left), to_int(right)
+    size = wrapped(last - first + 1)
+    frame.allocate(max(size, 0))
+    return range(first, first + max(size, 0))
+
+
+BINARY: Mapping[str, Operation] = {
+    "+": add,
+    "-": subtract,
+    "*": multiply,
+    "/": divide,
+    "%": modulo,
+    "**": power,
+    "^": power,
+    "==": equal,
+    "!=": lambda left, right, frame: not equal(left, right, frame),
+    "<": less,
+    ">": more,
+    "<=": _ordering("<=", lambda a, b: a <= b),
+    ">=": _ordering(">=", lambda a, b: a >= b),
+    "in": contains,
+    "matches": matches,
+    "contains": _texts(lambda text, part: part in text),
+    "startsWith": _texts(str.startswith),
+    "endsWith": _texts(str.endswith),
+    "..": spread,
+}
+
+
+def negated(value: Value) -> Value:
+    """Unary minus."""
+    if type(value) is Byte:
+        return Byte(-value & 0xFF)
+    if type(value) in INTEGERS:
+        return wrapped(-value)
+    if type(value) is float:
+        return -value
+    raise Failure(f"invalid operation: - {type_name(value)}")
+
+
+def boolean(value: Value) -> bool:
+    """A value where only a boolean will do."""
+    if type(value) is bool:
+        return value
+    raise Failure(f"interface conversion: interface {{}} is {type_name(value)}, not bool")
