@@ -173,6 +173,9 @@ def _unicode_class(found: re.Match[str], text: str) -> str:
     return members
 
 
+BELOW = "path and all below it"
+
+
 @attrs.frozen
 class Selector:
     """A compiled selector. `text` is what it was compiled from, `kind` says how it was read."""
@@ -181,10 +184,17 @@ class Selector:
     kind: str
     matches: Callable[[str], bool] = attrs.field(repr=False, eq=False)
 
+    def explain(self, text: str) -> str:
+        """A sentence that says whether a path or name is taken, and how the selector was read."""
+        if self.matches(text):
+            return f"{text} is taken by {self.text} ({self.kind})"
+        dots = "; below it, a path with two dots in a row is never taken" if self.kind == BELOW and ".." in text else ""
+        return f"{text} is not taken by {self.text} ({self.kind}{dots})"
+
 
 def path_selector(text: str) -> Selector:
     """Read a selector of paths. Raises PatternError, which points at the character."""
-    return _with_prefix(text) or Selector(text, "path and all below it", _below(text))
+    return _with_prefix(text) or Selector(text, BELOW, _below(text))
 
 
 def name_selector(text: str) -> Selector:
