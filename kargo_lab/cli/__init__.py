@@ -63,11 +63,11 @@ class _Failure(click.ClickException):
 class LazyGroup(click.Group):
     """A group whose commands are imported by name; a command that is not written yet is not there."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order of the table, which is that of use."""
         return [name for name, command in COMMANDS.items() if _is_written(command)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         """Import the command."""
         command = COMMANDS.get(cmd_name)
         if command is None or not _is_written(command):
@@ -104,7 +104,7 @@ def _version() -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(_version(), prog_name="kargo-lab")
 def main() -> None:
-    """Testbed and conformance suite for webhook receivers that trigger artifact discovery.
+    r"""Testbed and conformance suite for webhook receivers that trigger artifact discovery.
 
     \b
     Example: judge the reference implementation, no Docker needed

@@ -293,22 +293,38 @@ def serve_forever(
     """Serve the endpoint with granian in this process until SIGINT or SIGTERM.
 
     One process, so that killing it kills all of it; many threads, because a delivery waits for the
-    disk. `ready` is called with the port once it answers.
+    disk. `ready` is called with the port once it answers. Raises OSError if the port is taken.
     """
-    asyncio.run(_serve(lab, address, port, certificate, key, ready))
+
+    async def until_signalled() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await serve(lab, address=address, port=port, certificate=certificate, key=key, ready=ready, stop=stop)
+
+    asyncio.run(until_signalled())
 
 
-async def _serve(
-    lab: Endpoint, address: str, port: int, certificate: Path | None, key: Path | None, ready: Callable[[int], None]
+async def serve(
+    lab: Endpoint,
+    *,
+    address: str,
+    port: int,
+    stop: asyncio.Event,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    ready: Callable[[int], None] = lambda _port: None,
 ) -> None:
+    """As `serve_forever`, in a loop of the caller's and until `stop` is set."""
     from granian.constants import Interfaces
     from granian.server.embed import Server as Granian
 
-    if port == 0:
-        with socket.create_server((address, 0)) as probe:
-            port = probe.getsockname()[1]
+    # granian shares ports and would not notice that somebody else has this one.
+    with socket.create_server((address, port), family=_family(address)) as probe:
+        port = probe.getsockname()[1]
+    application = RsgiWebhook(lab)
     server = Granian(
-        RsgiWebhook(lab),
+        application,
         address=address,
         port=port,
         interface=Interfaces.RSGI,
@@ -318,19 +334,31 @@ async def _serve(
         ssl_key=key,
     )
     serving = asyncio.create_task(server.serve())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    while not serving.done() and not _answers(address, port):
+    stopping = asyncio.create_task(stop.wait())
+    while not serving.done() and not await asyncio.to_thread(_answers, address, port):
         await asyncio.sleep(0.02)
     if not serving.done():
         ready(port)
-    await serving
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not serving.done():
+        server.stop()
+    try:
+        await serving
+    finally:
+        application.pool.shutdown()
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - translated, not bound
 
 
 def _answers(address: str, port: int) -> bool:
     try:
-        with socket.create_connection((address if address != "0.0.0.0" else "127.0.0.1", port), timeout=1):  # noqa: S104 - compared, not bound
+        with socket.create_connection((_EVERY_ADDRESS.get(address, address), port), timeout=1):
             return True
     except OSError:
         return False
