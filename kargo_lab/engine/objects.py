@@ -1,106 +1,173 @@
-"""Declared resources as the intake sees them: what a fresh cluster would hold once all was reconciled.
+"""What the intake sees of the lab: the resources that were applied, and the one thing it may write.
 
-Nothing is on disk. This is what a dry run works on (what would this delivery do?), and what tests use;
-the Lab has the durable store behind the same protocol.
+Kargo asks the Kubernetes API for all of these; here they are what `Lab.apply` was given, except for
+refresh tokens and the log of deliveries, which are in the store and outlive the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
+import attrs
+
+from kargo_lab.engine.store import Store
+from kargo_lab.engine.warehouses import Warehouses
 from kargo_lab.errors import StoreError
 from kargo_lab.matching import SubscribedURLs
-from kargo_lab.profiles import LATEST, Profile
+from kargo_lab.profiles import Profile
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
 from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.pipeline import Promotion
 from kargo_lab.resources.status import ReceiverStatus, StatusEntry, receiver_statuses
+from kargo_lab.resources.warehouse import Warehouse
+
+REFRESHED_PROMOTIONS = "promotion-refresh"
 
 
-class DeclaredObjects:
-    """Objects out of loaded resources. `refreshed` maps (kind, namespace, name) to the last token.
+@attrs.frozen(kw_only=True)
+class _Applied:
+    """One state of the resources, replaced as a whole."""
 
-    `refused` says which refreshes fail, as a patch does that the cluster does not allow.
-    """
+    secrets: Mapping[tuple[str, str], Secret] = MappingProxyType({})
+    configs: tuple[ProjectConfig, ...] = ()
+    cluster: ClusterConfig | None = None
+    warehouses: tuple[Warehouse, ...] = ()
+    promotions: tuple[Promotion, ...] = ()
+    statuses: Mapping[str, ReceiverStatus] = MappingProxyType({})
+    by_path: Mapping[str, tuple[ProjectConfig, ...]] = MappingProxyType({})
+    index: SubscribedURLs = attrs.field(factory=lambda: SubscribedURLs(()))
 
-    def __init__(
-        self,
-        resources: Resources,
-        *,
-        base_url: str,
-        profile: Profile = LATEST,
-        refused: Callable[[str, str, str], bool] = lambda _kind, _namespace, _name: False,
-    ) -> None:
-        self.resources, self.profile, self.base_url, self._refused = resources, profile, base_url, refused
-        self.refreshed: dict[tuple[str, str, str], str] = {}
-        self._secrets = {(secret.namespace, secret.name): secret for secret in resources.secrets}
-        self._index = SubscribedURLs(resources.warehouses, profile)
-        self._statuses: dict[str, ReceiverStatus] = {}
-        self.reconcile()
 
-    def reconcile(self) -> None:
-        """Write the status of every configuration, as the management controller does."""
-        self._statuses = {self._key(config): self._status(config) for config in self.configs()}
+class Objects:
+    """The intake's view, and the keeper of receivers' statuses. Safe to use from any thread."""
 
+    def __init__(self, *, store: Store, warehouses: Warehouses, profile: Profile, base_url: str) -> None:
+        self._store, self._warehouses = store, warehouses
+        self._profile, self._base_url = profile, base_url
+        self._lock, self._now = threading.Lock(), _Applied()
+
+    def apply(self, resources: Resources) -> None:
+        """Take over secrets, configurations, Warehouses and Promotions; statuses follow."""
+        applied = self._warehouses.apply(resources.warehouses)
+        ordered = tuple(sorted(applied, key=lambda each: each.key))
+        with self._lock:
+            before = self._now.statuses
+            self._now = _Applied(
+                secrets=MappingProxyType({(each.namespace, each.name): each for each in resources.secrets}),
+                configs=resources.project_configs,
+                cluster=resources.cluster_config,
+                warehouses=ordered,
+                index=SubscribedURLs(ordered, self._profile),
+                promotions=tuple(sorted(resources.promotions, key=lambda each: each.key)),
+            )
+        self.resync(before)
+
+    def resync(self, previous: Mapping[str, ReceiverStatus] | None = None) -> None:
+        """Work the receivers' paths out anew, as the controllers of configurations do on each of their passes."""
+        with self._lock:
+            now = self._now
+            before = now.statuses if previous is None else previous
+        configs: list[ProjectConfig | ClusterConfig] = [*now.configs, *([now.cluster] if now.cluster else [])]
+        statuses = {}
+        for config in configs:
+            earlier = before.get(_key(config))
+            statuses[_key(config)] = receiver_statuses(
+                config,
+                self.secret,
+                base_url=self._base_url,
+                profile=self._profile,
+                previous=earlier.entries if earlier else (),
+            )
+        by_path: dict[str, tuple[ProjectConfig, ...]] = {}
+        for project in now.configs:
+            for path in dict.fromkeys(entry.path for entry in statuses[_key(project)].entries):
+                by_path[path] = (*by_path.get(path, ()), project)
+        with self._lock:
+            self._now = attrs.evolve(self._now, statuses=MappingProxyType(statuses), by_path=MappingProxyType(by_path))
+
+    def set_secrets(self, secrets: Sequence[Secret]) -> None:
+        """Replace the Secrets and nothing else; paths keep pointing at the old ones until `resync()`."""
+        with self._lock:
+            self._now = attrs.evolve(
+                self._now, secrets=MappingProxyType({(each.namespace, each.name): each for each in secrets})
+            )
+
+    def set_base_url(self, base_url: str) -> None:
+        """Paths and URLs of receivers are built from it at the next `resync()`."""
+        self._base_url = base_url
+
+    @property
+    def base_url(self) -> str:
+        """The base URL of receivers."""
+        return self._base_url
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All Secrets."""
+        return tuple(self._now.secrets.values())
+
+    def receiver_status(self, config: ProjectConfig | ClusterConfig) -> ReceiverStatus | None:
+        """The status of a configuration, conditions included."""
+        return self._now.statuses.get(_key(config))
+
+    @property
     def configs(self) -> tuple[ProjectConfig | ClusterConfig, ...]:
-        """Every configuration, the ClusterConfig first."""
-        cluster = self.resources.cluster_config
-        return (*((cluster,) if cluster else ()), *self.resources.project_configs)
+        """All configurations, the cluster's last."""
+        now = self._now
+        return (*now.configs, *((now.cluster,) if now.cluster else ()))
 
-    def status(self, config: ProjectConfig | ClusterConfig) -> ReceiverStatus:
-        """The status that was written for a configuration."""
-        return self._statuses[self._key(config)]
-
-    @staticmethod
-    def _key(config: ProjectConfig | ClusterConfig) -> str:
-        return config.namespace if isinstance(config, ProjectConfig) else ""
-
-    def _status(self, config: ProjectConfig | ClusterConfig) -> ReceiverStatus:
-        before = self._statuses.get(self._key(config))
-        return receiver_statuses(
-            config,
-            self.secret,
-            base_url=self.base_url,
-            profile=self.profile,
-            previous=before.entries if before else (),
-        )
-
-    # What the intake asks for.
+    # kargo_lab.engine.intake.Objects
 
     def configs_with_path(self, path: str) -> Sequence[ProjectConfig]:
         """The ProjectConfigs whose status lists this path."""
-        return [
-            config
-            for config in self.resources.project_configs
-            if any(entry.path == path for entry in self.status(config).entries)
-        ]
+        return self._now.by_path.get(path, ())
 
     def cluster_config(self) -> ClusterConfig | None:
         """The ClusterConfig, if there is one."""
-        return self.resources.cluster_config
+        return self._now.cluster
 
     def receiver_entries(self, config: ProjectConfig | ClusterConfig) -> Sequence[StatusEntry]:
         """`status.webhookReceivers` of a configuration."""
-        return self.status(config).entries
+        status = self._now.statuses.get(_key(config))
+        return status.entries if status else ()
 
     def secret(self, namespace: str, name: str) -> Secret | None:
-        """The Secret as it is declared."""
-        return self._secrets.get((namespace, name))
+        """The Secret as it is now."""
+        return self._now.secrets.get((namespace, name))
+
+    def warehouses(self, namespace: str | None = None) -> Sequence[Warehouse]:
+        """The Warehouses of a namespace, or (None) of all, by namespace and name; with their generations."""
+        return [each for each in self._now.warehouses if namespace in (None, each.namespace)]
 
     def index(self) -> SubscribedURLs:
         """All Warehouses by the URLs they subscribe to."""
-        return self._index
+        return self._now.index
 
     def promotions(self) -> Sequence[Promotion]:
-        """All Promotions."""
-        return self.resources.promotions
+        """All Promotions, by namespace and name."""
+        return self._now.promotions
 
     def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
-        """Remember the token."""
-        if self._refused(kind, namespace, name):
-            raise StoreError(f"{kind} {namespace}/{name} may not be patched")
-        self.refreshed[kind, namespace, name] = token
+        """Set the refresh annotation, durably."""
+        key = f"{namespace}/{name}"
+        if kind == "Warehouse":
+            self._warehouses.refresh((key,), token)
+        elif kind == "Promotion":
+            self._store.put_object(REFRESHED_PROMOTIONS, key, {"token": token})
+        else:
+            raise StoreError(f"{kind} {key} cannot be refreshed")
 
-    def delivered(self, _receiver: str, _delivery_id: str) -> bool:
-        """No delivery is remembered."""
-        return False
+    def delivered(self, receiver: str, delivery_id: str) -> bool:
+        """True if a delivery of this ID was answered with 200 before."""
+        return self._store.delivered(receiver, delivery_id)
+
+    def refreshed_promotions(self) -> dict[str, Any]:
+        """The refresh tokens of Promotions, by `namespace/name`."""
+        return self._store.objects(REFRESHED_PROMOTIONS)
+
+
+def _key(config: ProjectConfig | ClusterConfig) -> str:
+    return config.namespace if isinstance(config, ProjectConfig) else ""

@@ -99,6 +99,9 @@ class Store:
     def __init__(self, path: str | Path = ":memory:", *, random: Random | None = None) -> None:
         self.path = str(path)
         self._lock, self._random = threading.RLock(), random or Random()  # noqa: S311 - names, not secrets
+        # Statuses as values: reading one back from JSON is most of what a pass would cost.
+        self._statuses: dict[str, Status] = {}
+        self._on_disk = self.path != ":memory:"
         try:
             self._connection = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
@@ -190,6 +193,8 @@ class Store:
                 )
                 applied.append(attrs.evolve(warehouse, generation=generation))
             connection.executemany("DELETE FROM warehouses WHERE key = ?", ((key,) for key in known))
+            for key in known:
+                self._statuses.pop(key, None)
         return tuple(applied)
 
     def warehouse(self, key: str) -> WarehouseRecord | None:
@@ -290,13 +295,6 @@ class Store:
         with self._transaction() as connection:
             self._insert_delivery(connection, record)
 
-    def refresh_and_record(self, keys: Iterable[str], token: str, record: DeliveryRecord) -> tuple[str, ...]:
-        """`refresh()` and `record_delivery()` in one transaction, with one flush to the disk."""
-        with self._transaction() as connection:
-            changed = self._refresh(connection, keys, token)
-            self._insert_delivery(connection, record)
-        return changed
-
     @staticmethod
     def _insert_delivery(connection: sqlite3.Connection, record: DeliveryRecord) -> None:
         document = attrs.asdict(record) | {"time": record.time.isoformat()}
@@ -311,15 +309,12 @@ class Store:
         return tuple(_delivery(document) for (document,) in reversed(rows))
 
     def delivered(self, receiver: str, delivery_id: str) -> bool:
-        """True if a delivery of that ID was answered well before."""
-        return bool(
-            self._rows(
-                "SELECT 1 FROM deliveries WHERE receiver = ? AND delivery_id = ? AND delivery_id <> ''"
-                " AND status BETWEEN 200 AND 299 LIMIT 1",
-                receiver,
-                delivery_id,
-            )
+        """True if a delivery of that ID was answered with 200 before."""
+        statement = (
+            "SELECT 1 FROM deliveries"
+            " WHERE receiver = ? AND delivery_id = ? AND delivery_id <> '' AND status = 200 LIMIT 1"
         )
+        return bool(self._rows(statement, receiver, delivery_id))
 
     def record_event(self, record: EventRecord) -> None:
         """Add an event."""

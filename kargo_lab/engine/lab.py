@@ -1,0 +1,266 @@
+"""The reference implementation assembled: store, controller, sources, and the way in for webhooks.
+
+One object is one Kargo installation. It either runs by itself (`start`, `stop`: worker threads on the
+wall clock) or is driven (`step`, `run_until`: everything that is due, on the clock that was given).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Mapping
+from random import Random
+from typing import Self
+
+from kargo_lab.engine import intake
+from kargo_lab.engine.clock import Clock, Stopwatch, VirtualClock, WallClock
+from kargo_lab.engine.criteria import satisfied
+from kargo_lab.engine.discovery import NETWORK, Discover, Discoverer
+from kargo_lab.engine.intake import Outcome, Route
+from kargo_lab.engine.objects import Objects
+from kargo_lab.engine.reconciliation import Conclusion
+from kargo_lab.engine.status import Status
+from kargo_lab.engine.store import DeliveryRecord, Store
+from kargo_lab.engine.warehouses import Running, Warehouses
+from kargo_lab.errors import LabError, UsageError
+from kargo_lab.profiles import LATEST, Profile
+from kargo_lab.resources.loading import Resources
+from kargo_lab.resources.pipeline import Freight
+from kargo_lab.resources.warehouse import Warehouse
+from kargo_lab.sources.ledger import Ledger
+from kargo_lab.sources.shared import OperatorSettings, Shared
+from kargo_lab.wire import Answer, Delivery, NoAnswer
+
+JOIN_SECONDS = 10.0
+IDLE_SECONDS = 3600.0  # the longest that a worker sleeps without looking
+
+
+class Lab:
+    """One installation: `apply` resources, then either `start` it or drive it by `step`.
+
+    `sources` answers subscriptions by type; the default asks the network. `environment` is what git
+    may see of the outside: PATH and proxies. `seed` makes aliases and jitter repeatable.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: Profile = LATEST,
+        clock: Clock | None = None,
+        store: Store | None = None,
+        base_url: str = "http://127.0.0.1:8080",
+        settings: OperatorSettings | None = None,
+        sources: Mapping[str, Discover] = NETWORK,
+        ledger: Ledger | None = None,
+        environment: Mapping[str, str] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.profile, self.clock = profile, clock or WallClock()
+        self.store = store or Store(random=Random(seed))  # noqa: S311 - aliases, not secrets
+        self.ledger = ledger if ledger is not None else Ledger()
+        virtual = isinstance(self.clock, VirtualClock)
+        self.shared = Shared(
+            ledger=self.ledger,
+            profile=profile,
+            settings=settings,
+            environment=environment,
+            workers=1 if virtual else 8,
+        )
+        self.settings = self.shared.settings
+        self.warehouses = Warehouses(
+            store=self.store,
+            discoverer=Discoverer(shared=self.shared, sources=sources, secrets=lambda: self.objects.secrets),
+            clock=self.clock,
+            criteria=lambda expression, found: satisfied(expression, found, profile=profile),
+            random=Random(seed),  # noqa: S311 - jitter, not secrets
+        )
+        self.objects = Objects(store=self.store, warehouses=self.warehouses, profile=profile, base_url=base_url)
+        self._uniqueness = itertools.count()
+        self._threads: list[threading.Thread] = []
+        self._stopping = False
+        # On a virtual clock: passes between their beginning and their end, by the moment of the end.
+        self._open: list[tuple[float, int, str, Running | None]] = []
+        self._opened = itertools.count()
+
+    # Resources
+
+    @property
+    def base_url(self) -> str:
+        """What receivers' URLs begin with."""
+        return self.objects.base_url
+
+    def apply(self, resources: Resources) -> None:
+        """Take over resources as a whole; what is not in them is gone."""
+        self.objects.apply(resources)
+
+    def resync(self, *, base_url: str | None = None) -> None:
+        """Let the controllers of ProjectConfigs and the ClusterConfig pass once: receivers' paths are built anew."""
+        if base_url is not None:
+            self.objects.set_base_url(base_url)
+        self.objects.resync()
+
+    # Webhooks
+
+    def route(self, path: str) -> Route | Answer:
+        """The receiver behind a decoded request path, or the answer where there is none."""
+        return intake.route(path, self.objects, profile=self.profile, base_url=self.base_url)
+
+    def deliver(self, route: Route, delivery: Delivery) -> Answer | NoAnswer:
+        """Judge a delivery and answer it; what it refreshes is on disk when this returns."""
+        return self.receive(route, delivery).answer
+
+    def receive(self, route: Route, delivery: Delivery) -> Outcome:
+        """As `deliver`, with the verdict, what was refreshed and what was left alone, and why."""
+        began = self.clock.now()
+        outcome = intake.deliver(
+            route,
+            delivery,
+            self.objects,
+            profile=self.profile,
+            now=began,
+            uniqueness=next(self._uniqueness),
+        )
+        self._log(route, delivery, outcome, (self.clock.now() - began).total_seconds())
+        return outcome
+
+    def _log(self, route: Route, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
+        self.store.record_delivery(
+            DeliveryRecord(
+                time=self.clock.now(),
+                receiver=route.receiver,
+                type=route.type,
+                delivery_id=outcome.delivery_id,
+                status=outcome.answer.status if isinstance(outcome.answer, Answer) else 0,
+                seconds=seconds,
+                bytes=len(delivery.body),
+                refreshed=tuple(f"{each.namespace}/{each.name}" for each in outcome.refreshed if each.success),
+                details={
+                    "verdict": type(outcome.verdict).__name__,
+                    "left alone": {each.key: str(reason.text) for each, reason in outcome.left_alone},
+                    "detail": outcome.detail,
+                },
+            )
+        )
+
+    def refresh(self, key: str) -> str:
+        """Ask one Warehouse to refresh, as `kargo refresh warehouse` does; the token that was set."""
+        if self.store.warehouse(key) is None:
+            raise UsageError(f"there is no Warehouse {key!r}")
+        token = intake.token(self.clock.now(), self.profile, uniqueness=next(self._uniqueness))
+        self.warehouses.refresh((key,), token)
+        return token
+
+    # Running by itself
+
+    def start(self) -> Self:
+        """Start as many workers as Kargo would reconcile Warehouses at once."""
+        if self._threads:
+            raise UsageError("the lab is running already")
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"warehouses-{number}", daemon=True)
+            for number in range(self.settings.concurrent_reconciles)
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Let the workers finish what they do, and end. The store stays open."""
+        self._stopping = True
+        with self.warehouses.changed:
+            self.warehouses.changed.notify_all()
+        for thread in self._threads:
+            thread.join(JOIN_SECONDS)
+        self._threads = []
+
+    def close(self) -> None:
+        """Stop, and let go of the store."""
+        self.stop()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _work(self) -> None:
+        while not self._stopping:
+            key = self.warehouses.take()
+            if key is not None:
+                self.warehouses.reconcile(key)
+                continue
+            with self.warehouses.changed:
+                moment = self.warehouses.next_moment()
+                pause = IDLE_SECONDS if moment is None else moment - self.clock.monotonic()
+                if not self._stopping and pause > 0:
+                    self.warehouses.changed.wait(min(pause, IDLE_SECONDS))
+
+    # Being driven
+
+    def step(self) -> int:
+        """Run all that is due now; how many passes ended. Time moves only by what the clock's `wait` moves."""
+        ended = 0
+        while True:
+            if self._open and self._open[0][0] <= self.clock.monotonic():
+                _, _, opened, running = heapq.heappop(self._open)
+                self._finish(opened, running)
+                ended += 1
+                continue
+            key = self.warehouses.take()
+            if key is None:
+                return ended
+            if isinstance(self.clock, VirtualClock):
+                self._open_pass(key)
+            else:
+                self.warehouses.reconcile(key)
+                ended += 1
+
+    def _open_pass(self, key: str) -> None:
+        stopwatch = Stopwatch(self.clock)
+        try:
+            running = self.warehouses.begin(key, stopwatch)
+        except LabError:
+            self.warehouses.fail(key)
+            return
+        heapq.heappush(self._open, (stopwatch.monotonic(), next(self._opened), key, running))
+
+    def _finish(self, key: str, running: Running | None) -> Conclusion | None:
+        try:
+            return self.warehouses.finish(key, running)
+        except LabError:
+            return None  # the Warehouse is tried again, as after any error
+
+    def next_moment(self) -> float | None:
+        """When `step` has something to do next, as `clock.monotonic()` counts; None if never."""
+        moments = [moment for moment in (self.warehouses.next_moment(),) if moment is not None]
+        moments += [self._open[0][0]] if self._open else []
+        return min(moments, default=None)
+
+    def run_until(self, monotonic: float) -> int:
+        """On a virtual clock, live until that moment; how many passes ended."""
+        if not isinstance(self.clock, VirtualClock):
+            raise UsageError("only a virtual clock can be run ahead")
+        ended = self.step()
+        while (moment := self.next_moment()) is not None and moment <= monotonic:
+            self.clock.advance_to(moment)
+            ended += self.step()
+        self.clock.advance_to(monotonic)
+        return ended + self.step()
+
+    # Looking
+
+    def freight(self, namespace: str | None = None, *, origin: str | None = None) -> tuple[Freight, ...]:
+        """Freight in the order of its creation."""
+        return self.store.freight(namespace, origin=origin)
+
+    def warehouse_status(self, key: str) -> Status | None:
+        """The status of a Warehouse (`namespace/name`); None if there is no such Warehouse."""
+        record = self.store.warehouse(key)
+        return None if record is None else record.status
+
+    def warehouse(self, key: str) -> Warehouse | None:
+        """The Warehouse as applied, with its generation."""
+        return next((each for each in self.objects.warehouses() if each.key == key), None)
