@@ -9,7 +9,7 @@ import click
 
 from kargo_lab.cli import EXIT_NOT_GOOD
 from kargo_lab.cli.options import namespace_option, profile_option, resources_option
-from kargo_lab.engine.objects import DeclaredObjects
+from kargo_lab.engine.declared import DeclaredObjects
 from kargo_lab.profiles import Profile
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import ProjectConfig

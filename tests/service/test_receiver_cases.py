@@ -18,7 +18,7 @@ import pytest
 
 from kargo_lab import profiles
 from kargo_lab.engine import intake
-from kargo_lab.engine.objects import DeclaredObjects
+from kargo_lab.engine.declared import DeclaredObjects
 from kargo_lab.profiles import Profile
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
