@@ -36,7 +36,7 @@ class DeclaredObjects:
         self._secrets = {(secret.namespace, secret.name): secret for secret in resources.secrets}
         self._index = SubscribedURLs(resources.warehouses, profile)
         self._statuses: dict[str, ReceiverStatus] = {}
-        self._deliveries: set[str] = set()
+        self.deliveries: set[tuple[str, str]] = set()
         self.reconcile()
 
     def reconcile(self) -> None:
@@ -102,10 +102,6 @@ class DeclaredObjects:
             raise StoreError(f"{kind} {namespace}/{name} may not be patched")
         self.refreshed[kind, namespace, name] = token
 
-    def delivery_seen(self, key: str) -> bool:
-        """True if it was remembered."""
-        return key in self._deliveries
-
-    def remember_delivery(self, key: str) -> None:
-        """Remember it for as long as this object lives."""
-        self._deliveries.add(key)
+    def delivered(self, receiver: str, delivery_id: str) -> bool:
+        """True if it is among `deliveries`, which whoever delivers keeps."""
+        return (receiver, delivery_id) in self.deliveries

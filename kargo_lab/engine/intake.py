@@ -82,11 +82,8 @@ class Objects(Protocol):
     def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
         """Set the refresh annotation, durably. A StoreError is to Kargo a refused patch."""
 
-    def delivery_seen(self, key: str) -> bool:
-        """True if `remember_delivery` was called with this key, lately."""
-
-    def remember_delivery(self, key: str) -> None:
-        """A delivery was answered with 200."""
+    def delivered(self, receiver: str, delivery_id: str) -> bool:
+        """True if a delivery of this ID (`Outcome.delivery_id`) was answered with 200 before."""
 
 
 @attrs.frozen(kw_only=True)
@@ -162,13 +159,18 @@ class Refreshed:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a delivery led to: the answer, the verdict behind it, and the objects it touched."""
+    """What a delivery led to: the answer, the verdict behind it, and the objects it touched.
+
+    Whoever records the delivery records `delivery_id` too; empty means that repetitions of it are
+    not to be recognised.
+    """
 
     answer: Answer | NoAnswer
     verdict: Verdict
     refreshed: tuple[Refreshed, ...] = ()
     left_alone: tuple[tuple[Warehouse, Any], ...] = ()
     detail: str = ""
+    delivery_id: str = ""
 
 
 def deliver(
@@ -180,22 +182,19 @@ def deliver(
     """
     verdict = RECEIVERS[route.type](delivery, route.setup, profile)
     visit = _Visit(route=route, objects=objects, profile=profile, token=token(now, profile, uniqueness=uniqueness))
-    # Only what the receiver accepted has a key: nobody else may use one up.
-    key = delivery_key(route, delivery, profile) if isinstance(verdict, Push | PullRequestClosed) else ""
+    # Only what the receiver accepted has an identity: nobody else may use one up.
+    identity = delivery_id(route, delivery, profile) if isinstance(verdict, Push | PullRequestClosed) else ""
     try:
-        if key and objects.delivery_seen(key):
+        if identity and objects.delivered(route.receiver, identity):
             answer = Answer(status=200, body={"msg": "this delivery was processed before, so nothing was refreshed"})
             return Outcome(answer=answer, verdict=verdict)
-        outcome = visit.conclude(verdict)
-        if key and isinstance(outcome.answer, Answer) and outcome.answer.status == 200:
-            objects.remember_delivery(key)
+        return attrs.evolve(visit.conclude(verdict), delivery_id=identity)
     except StoreError as error:
         log.exception("a delivery could not be processed")
         return Outcome(answer=INTERNAL_ERROR, verdict=verdict, detail=str(error))
-    return outcome
 
 
-def delivery_key(route: Route, delivery: Delivery, profile: Profile) -> str:
+def delivery_id(route: Route, delivery: Delivery, profile: Profile) -> str:
     """What a repeated delivery has in common with the first; empty where it is not to be recognised.
 
     The header is not signed and may be anything, so the body counts too.
@@ -204,8 +203,7 @@ def delivery_key(route: Route, delivery: Delivery, profile: Profile) -> str:
         return ""
     named = (delivery.header(name) for name in DELIVERY_ID_HEADERS.get(route.type, ()))
     identity = next((text for text in named if text), "")
-    digest = hashlib.sha256(delivery.body).hexdigest()
-    return f"{route.receiver} {identity[:200]} {digest}" if identity else ""
+    return f"{identity[:200]} {hashlib.sha256(delivery.body).hexdigest()}" if identity else ""
 
 
 @attrs.frozen(kw_only=True)

@@ -71,7 +71,12 @@ def routed(objects: DeclaredObjects) -> Route:
 def deliver(
     objects: DeclaredObjects, delivery: Delivery, *, now: datetime = NOW, uniqueness: int = 0
 ) -> intake.Outcome:
-    return intake.deliver(routed(objects), delivery, objects, profile=objects.profile, now=now, uniqueness=uniqueness)
+    """One delivery, recorded as the Lab records it."""
+    route = routed(objects)
+    outcome = intake.deliver(route, delivery, objects, profile=objects.profile, now=now, uniqueness=uniqueness)
+    if outcome.delivery_id and isinstance(outcome.answer, Answer) and outcome.answer.status == 200:
+        objects.deliveries.add((route.receiver, outcome.delivery_id))
+    return outcome
 
 
 @pytest.fixture
