@@ -15,6 +15,7 @@ from kargo_lab.receivers import (
     azure,
     bitbucket,
     dockerhub,
+    generic,
     gitea,
     github,
     gitlab,
@@ -25,7 +26,7 @@ from kargo_lab.wire import Delivery, Setup, Verdict
 
 Receive = Callable[[Delivery, Setup, Profile], Verdict]
 
-MODULES = (artifactory, azure, bitbucket, dockerhub, gitea, github, gitlab, harbor, quay)
+MODULES = (artifactory, azure, bitbucket, dockerhub, generic, gitea, github, gitlab, harbor, quay)
 
 RECEIVERS: Mapping[str, Receive] = MappingProxyType({module.TYPE: module.receive for module in MODULES})
 
