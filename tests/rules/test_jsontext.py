@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kargo_lab.rules.jsontext import JSONError, Number, Pairs, parse, scan, text_of
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        pytest.param(b"a\xffb", "a\ufffdb", id="a byte that begins nothing"),
+        pytest.param(b"\xe4\xbdx", "\ufffd\ufffdx", id="a sequence cut short counts byte by byte"),
+        pytest.param(b"\xed\xa0\x80", "\ufffd" * 3, id="a surrogate in UTF-8"),
+        pytest.param(b"\xf4\x90\x80\x80", "\ufffd" * 4, id="a code point that is too large"),
+        pytest.param("\u00e9\U0001f600".encode(), "\u00e9\U0001f600", id="characters stay"),
+    ],
+)
+def test_broken_utf_8_is_replaced_byte_by_byte(body, text):
+    assert text_of(body) == text
+
+
+def test_the_tree_keeps_spellings_and_repeats():
+    assert parse(b'{"a": 1e2, "a": [true, null]}') == Pairs([("a", Number("1e2")), ("a", [True, None])])
+
+
+LIKELY = st.lists(
+    st.sampled_from(
+        [
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b":",
+            b'"a"',
+            b'"\\ud83d\\ude00"',
+            b'"\\ud83d"',
+            b"1",
+            b"-0.5e+7",
+            b"true",
+            b" ",
+            b"\\",
+            b"\xff",
+            b'"',
+        ]
+    ),
+    max_size=14,
+).map(b"".join)
+
+
+def _outcome(read, body):
+    try:
+        return read(body)
+    except JSONError as problem:
+        return problem.message
+
+
+@given(body=st.one_of(LIKELY, st.binary(max_size=12)))
+def test_the_quick_and_the_slow_reading_agree(body):
+    assert _outcome(parse, body) == _outcome(scan, body)
