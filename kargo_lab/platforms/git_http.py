@@ -88,14 +88,21 @@ def advertise(git: Git, directory: Path, service: str, environ: dict[str, Any]) 
     return GitAnswer("200 OK", [*headers, *_NO_CACHE], [body])
 
 
-def exchange(git: Git, directory: Path, service: str, environ: dict[str, Any]) -> GitAnswer:
-    """One request of a fetch or a push; a push has been carried out completely when this returns."""
+def exchange(
+    git: Git, directory: Path, service: str, environ: dict[str, Any], *, options: list[str] | None = None
+) -> GitAnswer:
+    """One request of a fetch or a push; a push has been carried out completely when this returns.
+
+    The push options (`git push -o`) are appended to `options`.
+    """
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() != f"application/x-{service}-request":
         return plain("415 Unsupported Media Type", "unsupported media type")
     try:
         feed = _spooled(environ)
     except (OSError, zlib.error, ValueError):
         return plain("400 Bad Request", "the request body cannot be read")
+    if options is not None:
+        options += _push_options(feed)
     headers = [("Content-Type", f"application/x-{service}-result"), *_NO_CACHE]
     words = (service.removeprefix("git-"), "--stateless-rpc", str(directory))
     process = git.open(directory, *words, feed=feed, environment=_environment(environ))
@@ -124,6 +131,24 @@ class _Output:
         self._process.stdout.close()
         self._process.wait()
         self._feed.close()
+
+
+def _push_options(feed: IO[bytes]) -> list[str]:
+    """The options in a push: lines of their own between the commands and the pack."""
+    try:
+        commands = list(_lines(feed))
+        asked = commands and b" push-options" in commands[0].partition(b"\0")[2].replace(b"\n", b" ")
+        return [line.decode(errors="replace").rstrip("\n") for line in _lines(feed)] if asked else []
+    except ValueError:
+        return []  # git will say what is wrong with it
+    finally:
+        feed.seek(0)
+
+
+def _lines(feed: IO[bytes]) -> Iterator[bytes]:
+    """Packet lines up to a flush packet or the end."""
+    while (size := int(feed.read(4) or b"0", 16)) > 4:
+        yield feed.read(size - 4)
 
 
 def _environment(environ: dict[str, Any]) -> dict[str, str]:

@@ -33,7 +33,7 @@ class PullRequests:
     forge: Forge
     clock: Any
 
-    def pushing(self, repository: Repository, sender: Account) -> AbstractContextManager[None]:
+    def pushing(self, repository: Repository, sender: Account) -> AbstractContextManager[list[str]]:
         """See `GitHost`."""
         raise NotImplementedError
 

@@ -270,12 +270,16 @@ class GitHost(PullRequests):
     # -- telling -----------------------------------------------------------------------------
 
     @contextmanager
-    def pushing(self, repository: Repository, sender: Account, options: tuple[str, ...] = ()) -> Iterator[None]:
-        """Whatever happens to the refs inside is told to the hooks at the end, as one push."""
+    def pushing(self, repository: Repository, sender: Account) -> Iterator[list[str]]:
+        """Whatever happens to the refs inside is told to the hooks at the end, as one push.
+
+        Push options may be put into the list that is given.
+        """
+        options: list[str] = []
         with self.forge.writing(repository):
             store = self.forge.store(repository)
             before = store.refs()
-            yield
+            yield options
             after = store.refs()
             moved = git_changes.changed(before, after, store.zeros)
             if not moved:
@@ -284,7 +288,7 @@ class GitHost(PullRequests):
             if self.forge.hooks_of(record):
                 limit = self.persona.commit_limit
                 changes = git_changes.describe(store, before, after, commit_limit=limit)
-                scene = self._scene(record, sender, changes=changes, push_options=options)
+                scene = self._scene(record, sender, changes=changes, push_options=tuple(options))
                 for request in self.persona.requests(changes):
                     self._tell(request, scene)
             self._follow(record, moved, sender)
@@ -380,8 +384,8 @@ class GitHost(PullRequests):
             return git_http.advertise(self._git, directory, request.service, environ)
         if not request.writes:
             return git_http.exchange(self._git, directory, request.service, environ)
-        with self.pushing(record, account or self._actor(record, "")):
-            return git_http.exchange(self._git, directory, request.service, environ)
+        with self.pushing(record, account or self._actor(record, "")) as options:
+            return git_http.exchange(self._git, directory, request.service, environ, options=options)
 
 
 def _repository_name(path: str) -> str:
