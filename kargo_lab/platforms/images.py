@@ -99,7 +99,7 @@ def make_image(
 
 
 def _image_config(created: Created, labels: Mapping[str, str] | None, platform: str, layer: str) -> bytes:
-    system, architecture, variant = [*platform.split("/"), "", ""][:3]
+    system, architecture, variant = [*platform.split("/", 2), "", ""][:3]
     config: dict[str, Any] = {"architecture": architecture, "os": system}
     if variant:
         config["variant"] = variant
@@ -138,7 +138,7 @@ def _entry(child: Child) -> dict[str, Any]:
     if child.annotations:
         entry["annotations"] = dict(child.annotations)
     if child.platform:
-        system, architecture, variant = [*child.platform.split("/"), "", ""][:3]
+        system, architecture, variant = [*child.platform.split("/", 2), "", ""][:3]
         entry["platform"] = {"architecture": architecture, "os": system, **({"variant": variant} if variant else {})}
     return entry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,10 +23,11 @@ from kargo_lab.sources.shared import Context, Shared
 DATA = json.loads((Path(__file__).parents[1] / "data" / "request-counts.json").read_text())
 USERS = {"robot": "s3cr3t"}
 AUTHORITIES = {"none": lambda: None, "basic": lambda: BasicAuthority(USERS), "bearer": lambda: BearerAuthority(USERS)}
-SETUP = (
+SETUP_WORDS = (
     "case strategy image auth credentials tag_cache tags limit platform platforms_per_index "
     "attestations_per_index page_cap blob_redirects constraint allowTagsRegexes"
-).split()
+)
+SETUP = SETUP_WORDS.split()
 
 
 def paired(records: Sequence[dict[str, Any]]) -> Iterator[Any]:
@@ -72,23 +73,41 @@ def subscription(registry: Registry, record: dict[str, Any]) -> ImageSubscriptio
     )
 
 
+@pytest.fixture(scope="module")
+def registries(scene: SimpleNamespace) -> Iterator[Callable[[dict[str, Any]], Registry]]:
+    """A filled registry for each set-up; those that no test changes are used by many."""
+    running: dict[str, Registry] = {}
+
+    def of(record: dict[str, Any]) -> Registry:
+        changes = "re-pointed" in record["case"] or "new tag" in record["case"]
+        alike = ("image", "auth", "tags", "platforms_per_index", "attestations_per_index", "page_cap", "blob_redirects")
+        key = json.dumps([record[name] for name in alike] + ([record] if changes or "on one" in record["case"] else []))
+        if key not in running:
+            settings = RegistrySettings(page_cap=record["page_cap"] or 0, redirect_blobs=record["blob_redirects"])
+            running[key] = Registry(settings=settings, authority=AUTHORITIES[record["auth"]]()).start()
+            fill(scene, running[key], record)
+        return running[key]
+
+    yield of
+    for registry in running.values():
+        registry.stop()
+
+
 @pytest.mark.parametrize("passes", list(paired(DATA["image"])))
-def test_images(scene: SimpleNamespace, passes: list[dict[str, Any]]) -> None:
-    record = passes[0]
-    settings = RegistrySettings(page_cap=record["page_cap"] or 0, redirect_blobs=record["blob_redirects"])
-    ledger = Ledger()
+def test_images(
+    scene: SimpleNamespace, registries: Callable[[dict[str, Any]], Registry], passes: list[dict[str, Any]]
+) -> None:
+    record, registry, ledger = passes[0], registries(passes[0]), Ledger()
     credentials = Credentials(username="robot", password="s3cr3t") if record["credentials"] else Credentials()
     context = Context(
         shared=Shared(ledger=ledger, workers=1), clock=VirtualClock(), warehouse="p/w", credentials=credentials
     )
-    with Registry(settings=settings, authority=AUTHORITIES[record["auth"]]()) as registry:
-        fill(scene, registry, record)
-        for number, expected in enumerate(passes):
-            if number:
-                change(scene, registry, record)
-            registry.access_log.clear()
-            ledger.clear()
-            found = images.discover(subscription(registry, record), context)
-            assert scene.kinds(registry.access_log.rows) == expected["requests"]
-            assert ledger.counts() == expected["requests"]
-            assert len(found.references) == expected["references"]
+    for number, expected in enumerate(passes):
+        if number:
+            change(scene, registry, record)
+        registry.access_log.clear()
+        ledger.clear()
+        found = images.discover(subscription(registry, record), context)
+        assert scene.kinds(registry.access_log.rows) == expected["requests"]
+        assert ledger.counts() == expected["requests"]
+        assert len(found.references) == expected["references"]
