@@ -78,7 +78,7 @@ class World:
         else:
             for chart, versions in contents.items():
                 for version in versions:
-                    self.charts.publish(path, chart, version)
+                    self.charts.push_chart(chart, version, repository=path, created=self._tick())
 
     def _tick(self) -> datetime:
         self._clock += timedelta(minutes=1)
@@ -124,7 +124,7 @@ class World:
         if "image" in detail:
             self._image(f"{slug}/{detail['image']}", detail)
         elif "chart" in detail:
-            self.charts.publish(f"{slug}/{detail.get('at', 'charts')}", detail["chart"], detail["version"])
+            self.charts.push_chart(detail["chart"], detail["version"], repository=f"{slug}/{detail.get('at', 'charts')}")
         else:
             change = {key: value for key, value in detail.items() if key != "commit"}
             self._git(f"{slug}/{detail['commit']}", change)

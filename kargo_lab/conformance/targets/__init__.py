@@ -7,11 +7,13 @@ own sources need nothing from the target but that it discovers; `state` needs th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan
 from kargo_lab.conformance.requests import Request
+from kargo_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
@@ -54,3 +56,27 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Take away what `open` made."""
+
+
+def make(name: str, profile: str) -> Target:
+    """The target of that name: `reference`, `reference-in-process`, an absurd one, a target file, or a base URL.
+
+    Raises UsageError for anything else, ManifestError for a target file that does not fit.
+    """
+    from kargo_lab.conformance.targets.reference import Absurd, Reference
+
+    match name:
+        case "reference":
+            return Reference(profile, served=True)
+        case "reference-in-process":
+            return Reference(profile)
+        case "always-200":
+            return Reference(profile, application=lambda _: Absurd("200 OK"))
+        case "always-401":
+            return Reference(profile, application=lambda _: Absurd("401 Unauthorized", b"{}\n"))
+    raise UsageError(f"there is no target {name!r}; expected reference, reference-in-process, a target file or a URL")
+
+
+def version(name: str) -> str:
+    """What a report says about the target's version."""
+    return metadata.version("kargo-lab") if name.startswith(("reference", "always-")) else ""
