@@ -7,6 +7,7 @@ traffic is right because git itself answers it. Source: git's `http-backend.c`, 
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import zlib
@@ -142,7 +143,8 @@ def _push_options(feed: IO[bytes]) -> list[str]:
     except ValueError:
         return []  # git will say what is wrong with it
     finally:
-        feed.seek(0)
+        # git inherits the descriptor, not Python's buffer: a plain seek() might not move it.
+        os.lseek(feed.fileno(), 0, os.SEEK_SET)
 
 
 def _lines(feed: IO[bytes]) -> Iterator[bytes]:
