@@ -24,7 +24,6 @@ from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.artifacts import Observation
 from kargo_lab.resources.warehouse import GitSubscription
 from kargo_lab.rules import expressions
-from kargo_lab.rules.expressions.dates import Time
 from kargo_lab.rules.versions import Version
 from kargo_lab.selection.names import TagRules, VersionRules, by_precedence, tag_rules, version_rules
 from kargo_lab.selection.paths import PathRules, path_rules
@@ -49,13 +48,9 @@ class CommitFacts:
 
     def environment(self) -> dict[str, Any]:
         """What an expression filter sees."""
-        return {
-            "id": self.id,
-            "commitDate": Time.of(self.date),
-            "author": self.author,
-            "committer": self.committer,
-            "subject": self.subject,
-        }
+        return expressions.commit_variables(
+            id=self.id, commit_date=self.date, author=self.author, committer=self.committer, subject=self.subject
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -73,32 +68,16 @@ class TagFacts:
 
     def environment(self) -> dict[str, Any]:
         """What an expression filter sees."""
-        return {
-            "tag": self.name,
-            "id": self.id,
-            "creatorDate": Time.of(self.date),
-            "author": self.author,
-            "committer": self.committer,
-            "subject": self.subject,
-            "tagger": self.tagger,
-            "annotation": self.annotation,
-        }
-
-
-_TRUTHS: Mapping[str, bool] = MappingProxyType(
-    dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True)
-    | dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
-)
-
-
-def truth(value: object) -> bool | None:
-    """What a filter makes of a result: it is printed and read as a boolean; None if that fails."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        # Go prints whole floats without a fraction, and a negative zero with its sign.
-        return {"1": True, "0": False, "1.0": True, "0.0": False}.get(repr(value))
-    return _TRUTHS.get(value) if isinstance(value, str) else None
+        return expressions.tag_variables(
+            tag=self.name,
+            id=self.id,
+            creator_date=self.date,
+            author=self.author,
+            committer=self.committer,
+            subject=self.subject,
+            tagger=self.tagger,
+            annotation=self.annotation,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -195,28 +174,29 @@ class CommitSelector:
             if self.profile.commit_batches == "doubling":
                 size = min(2 * size, MOST_COMMITS_A_BATCH)
 
-    def expression_reason(self, facts: CommitFacts | TagFacts) -> Reason:
-        """Whether the expression takes a commit or tag; asked first. Raises ExpressionError, which fails the pass."""
+    def expression_reason(self, facts: CommitFacts | TagFacts, *, now: datetime | None = None) -> Reason:
+        """Whether the expression takes a commit or tag; asked first. Raises ExpressionError, which fails the pass.
+
+        `now` is the moment of an expression that asks for it.
+        """
         if self.expression is None:
             return accept("no-expression", "no expression filters")
-        value = self.expression.run(facts.environment())
-        kept = truth(value)
         text = self.subscription.expression_filter
-        if kept is None:
-            raise ExpressionError(f"the result {value!r} is no boolean", text, stage="run")
-        return accept("expression", f"{text!r} holds") if kept else refuse("expression", f"{text!r} does not hold")
+        if expressions.accepted(self.expression.run(facts.environment(), now=now)):
+            return accept("expression", f"{text!r} holds")
+        return refuse("expression", f"{text!r} does not hold")
 
     def paths_reason(self, changed: Sequence[str]) -> Reason:
         """Whether the paths of a commit count; asked only if `paths` is true, after the expression."""
         return self.paths.judge_commit(changed) if self.paths else accept("no-paths", "no path list filters")
 
-    def order(self, tags: Iterable[TagFacts]) -> tuple[TagFacts, ...]:
+    def order(self, tags: Iterable[TagFacts], *, now: datetime | None = None) -> tuple[TagFacts, ...]:
         """The tags to look at, best first, from all as git lists them, newest first; names and expression are judged.
 
         Not cut: with path lists the caller asks `paths_reason` tag by tag until the limit is reached.
         """
         taken = [tag for tag in tags if self.judge_tag(tag.name)]
-        taken = [tag for tag in taken if self.expression_reason(tag)]
+        taken = [tag for tag in taken if self.expression_reason(tag, now=now)]
         if self.versions is not None:
             by_name = {tag.name: tag for tag in taken}
             read = [self.versions.read(name) for name in by_name]

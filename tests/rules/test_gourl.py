@@ -83,3 +83,8 @@ def test_what_is_written_reads_the_same(text):
     except gourl.URLError:
         return
     assert gourl.parse(bytes(url).decode()).path == url.path
+
+
+@pytest.mark.parametrize("text", ["file:/srv/x", "file:///srv/x", "mailto:a@b", "https:", "a/b:c"])
+def test_a_url_without_host_is_written_as_it_came(text):
+    assert bytes(gourl.parse(text)).decode() == text

@@ -80,7 +80,8 @@ def test_a_chart_url_in_normal_form_stays(text, prefix):
     assert urls.normalize_chart(once) == once
 
 
-@given(text=IMAGE)
+# A chart's URL is read as a URL first, in which a first segment with a colon is a port.
+@given(text=IMAGE.filter(lambda text: "/" in text))
 def test_image_and_chart_urls_of_one_reference_agree(text):
     assert urls.normalize_chart(f"oci://{text}") == urls.normalize_image(text)
 

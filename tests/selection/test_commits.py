@@ -13,7 +13,6 @@ from kargo_lab.profiles import PROFILES
 from kargo_lab.resources.artifacts import Observation
 from kargo_lab.resources.warehouse import GitSubscription
 from kargo_lab.selection import CommitFacts, TagFacts
-from kargo_lab.selection.commits import truth
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "git-selection.json").read_text())
 REPOSITORIES, CASES = DATA["repositories"], DATA["cases"]
@@ -211,17 +210,6 @@ def test_knows_whether_commits_are_taken_as_they_come(members, filters):
     assert _selector(_case(**members)).filters is filters
 
 
-@pytest.mark.parametrize(
-    ("value", "kept"),
-    [
-        (True, True), (False, False), (1, True), (0, False), (1.0, True), (0.0, False), ("t", True), ("F", False),
-        ("TRUE", True), ("tRUE", None), ("", None), (2, None), (-0.0, None), (None, None), ([], None), ("1.0", None),
-    ],
-)  # fmt: skip
-def test_the_result_of_a_filter_is_printed_and_read_as_a_boolean(value, kept):
-    assert truth(value) is kept
-
-
 COMMIT = CommitFacts(id="c1", date=datetime(2026, 1, 1, tzinfo=UTC), author="A <a@x>", subject="fix: x")
 
 
@@ -229,6 +217,12 @@ def test_a_filter_that_is_no_boolean_fails_the_pass():
     with pytest.raises(ExpressionError) as caught:
         _selector(_case(expressionFilter="subject")).expression_reason(COMMIT)
     assert caught.value.stage == "run"
+
+
+@pytest.mark.parametrize(("year", "taken"), [(2026, True), (2027, False)])
+def test_an_expression_may_ask_for_the_time(year, taken):
+    selector = _selector(_case(expressionFilter="commitDate.Year() == now().Year()"))
+    assert bool(selector.expression_reason(COMMIT, now=datetime(year, 2, 1, tzinfo=UTC))) is taken
 
 
 def test_an_unknown_strategy_is_refused():
