@@ -323,7 +323,7 @@ async def serve(
     with socket.create_server((address, port), family=_family(address)) as probe:
         port = probe.getsockname()[1]
     application = RsgiWebhook(lab)
-    server = Granian(
+    server: Any = Granian(  # its methods are not typed
         application,
         address=address,
         port=port,

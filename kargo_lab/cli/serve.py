@@ -1,0 +1,103 @@
+"""`kargo-lab serve`: the reference implementation as a server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from kargo_lab.cli.options import address, namespace_option, profile_option, resources_option
+from kargo_lab.errors import UsageError
+from kargo_lab.profiles import Profile
+
+DEFAULT_PORT = 8080  # Kargo's
+DEFAULT_API_PORT = 8081
+
+
+@click.command()
+@resources_option()
+@profile_option()
+@namespace_option()
+@click.option("--store", default=":memory:", show_default=True, metavar="FILE", help="Where state is kept.")
+@click.option("--listen", default=f"127.0.0.1:{DEFAULT_PORT}", show_default=True, metavar="ADDR", help="For webhooks.")
+@click.option("--api", "api_address", metavar="ADDR", help="Serve the lab API there as well, for instance :8081.")
+@click.option("--base-url", metavar="URL", help="Where platforms reach the server; else built from --listen.")
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate, PEM.")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key, PEM, PKCS#8.")
+@click.option(
+    "--min-interval",
+    "minimum_seconds",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="The operator's minimum between polls, in seconds; Kargo's chart sets 300.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log more to stderr.")
+def command(
+    resources: tuple[Path, ...],
+    profile: Profile,
+    namespace: str,
+    store: str,
+    listen: str,
+    api_address: str | None,
+    base_url: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    minimum_seconds: float,
+    verbose: bool,
+) -> None:
+    r"""Run the reference implementation as a server until interrupted.
+
+    With --store, a refresh is on disk before its sender reads 200, and a killed server finds it there.
+
+    \b
+    Example:
+      kargo-lab serve --resources deploy/ --store lab.db --listen 127.0.0.1:8080
+    """
+    from kargo_lab.engine.lab import Lab
+    from kargo_lab.engine.store import Store
+    from kargo_lab.resources import loading
+    from kargo_lab.service import serving
+    from kargo_lab.service.api import create_app
+    from kargo_lab.sources.shared import OperatorSettings
+
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError("--tls-cert and --tls-key belong together")
+    host, port = address(listen, default_port=DEFAULT_PORT)
+    loaded = loading.load(resources, profile=profile, namespace=namespace)
+    scheme = "https" if tls_cert else "http"
+
+    with ExitStack() as stack:
+        lab = Lab(
+            profile=profile,
+            store=Store(store),
+            base_url=base_url or f"{scheme}://{listen}",
+            settings=OperatorSettings(minimum_interval_seconds=minimum_seconds),
+            environment=os.environ,
+        )
+        stack.callback(lab.close)
+        if api_address is not None:
+            api_host, api_port = address(api_address, default_port=DEFAULT_API_PORT)
+            api = stack.enter_context(serving.Server(create_app(lab), address=api_host, port=api_port))
+            click.echo(f"lab API at {api.url}/lab/v1", err=True)
+
+        def ready(bound: int) -> None:
+            lab.resync(base_url=base_url or f"{scheme}://{_host(host)}:{bound}")
+            lab.start()
+            click.echo(f"webhooks at {lab.base_url} (profile {profile.name}); Ctrl-C ends it", err=True)
+
+        lab.apply(loaded)
+        try:
+            serving.serve_forever(lab, address=host, port=port, certificate=tls_cert, key=tls_key, ready=ready)
+        except OSError as error:
+            raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
