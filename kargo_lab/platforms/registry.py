@@ -25,7 +25,7 @@ from kargo_lab.platforms.registry_application import RegistryApplication
 from kargo_lab.platforms.registry_auth import Authority
 from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.platforms.registry_content import push_event
-from kargo_lab.platforms.registry_events import DELETE, RegistryEvent
+from kargo_lab.platforms.registry_events import BLOB, DELETE, PUSH, RegistryEvent
 from kargo_lab.platforms.registry_filling import Filling
 from kargo_lab.platforms.registry_manifests import read
 from kargo_lab.platforms.registry_storage import Storage, StoredManifest
@@ -171,10 +171,15 @@ class Registry(Filling):
         return artifact.digest
 
     def _put(self, repository: str, artifact: Artifact, tags: Sequence[str]) -> list[RegistryEvent]:
+        events = []
         for digest, blob in artifact.blobs.items():
             if self.storage.blob_size(repository, digest) is None:
                 self.storage.put_content(digest, blob)
                 self.storage.link_blob(repository, digest, len(blob))
+                event = self._event(repository)
+                events.append(
+                    attrs.evolve(event, action=PUSH, kind="blob", media_type=BLOB, digest=digest, size=len(blob))
+                )
         reading = read(artifact.manifest, artifact.media_type)
         size = len(artifact.manifest)
         existed = self.storage.manifest(repository, artifact.digest) is not None
@@ -182,10 +187,12 @@ class Registry(Filling):
             descriptor = reading.descriptor(artifact.digest, size) if reading.subject else ""
             stored = StoredManifest(artifact.digest, size, reading.media_type, reading.subject, descriptor)
             self.storage.put_manifest(repository, stored, artifact.manifest)
-        for tag in tags:
-            self.storage.tag(repository, tag, artifact.digest)
-        event = self._event(repository)
-        return [push_event(event, reading, artifact.digest, tag, size, existed=existed) for tag in tags or ("",)]
+        for tag in tags or ("",):
+            if tag:
+                self.storage.tag(repository, tag, artifact.digest)
+            event = self._event(repository)
+            events.append(push_event(event, reading, artifact.digest, tag, size, existed=existed))
+        return events
 
     def _event(self, repository: str) -> RegistryEvent:
         return RegistryEvent(
@@ -223,12 +230,19 @@ class Registry(Filling):
         """Remove a tag and leave the manifest; True if there was one."""
         digest = self.storage.untag(repository, tag)
         if digest is not None:
-            self._tell(attrs.evolve(self._event(repository), action=DELETE, kind="tag", tag=tag, digest=digest))
+            self._deleted(repository, self.storage.manifest(repository, digest), kind="tag", tag=tag, digest=digest)
         return digest is not None
 
     def delete_manifest(self, repository: str, digest: str) -> bool:
         """Remove a manifest with its tags; True if there was one."""
+        stored = self.storage.manifest(repository, digest)
         gone = self.storage.delete_manifest(repository, digest) is not None
         if gone:
-            self._tell(attrs.evolve(self._event(repository), action=DELETE, digest=digest))
+            self._deleted(repository, stored, kind="manifest", digest=digest)
         return gone
+
+    def _deleted(self, repository: str, stored: StoredManifest | None, **facts: str) -> None:
+        media_type = stored.media_type if stored else ""
+        self._tell(
+            attrs.evolve(self._event(repository), action=DELETE, method="DELETE", media_type=media_type, **facts)
+        )

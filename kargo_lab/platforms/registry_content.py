@@ -141,16 +141,17 @@ def delete_manifest(call: Call, reference: str) -> Response:
     """DELETE (end-9): a digest goes with its tags; a tag goes alone."""
     if not call.settings.deletes or (":" not in reference and not call.settings.delete_tags):
         return refusal("UNSUPPORTED", {"reference": reference})
+    stored = resolve(call, reference)
+    event = attrs.evolve(call.event, action=DELETE, media_type=stored.media_type if stored else "")
     if ":" in reference:
-        gone = call.storage.delete_manifest(call.repository, reference)
-        if gone is None:
+        if call.storage.delete_manifest(call.repository, reference) is None:
             return refusal("MANIFEST_UNKNOWN", {"reference": reference})
-        call.tell(attrs.evolve(call.event, action=DELETE, digest=reference))
+        call.tell(attrs.evolve(event, digest=reference))
     else:
         digest = call.storage.untag(call.repository, reference)
         if digest is None:
             return refusal("MANIFEST_UNKNOWN", {"reference": reference})
-        call.tell(attrs.evolve(call.event, action=DELETE, kind="tag", tag=reference, digest=digest))
+        call.tell(attrs.evolve(event, kind="tag", tag=reference, digest=digest))
     return empty(202, {"Content-Length": "0"})
 
 
