@@ -104,8 +104,9 @@ def _is_authority(registry: str) -> bool:
         return False
 
 
-_CHART_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-*)[a-z0-9]+)*"
-_CHART_REPOSITORY = re.compile(rf"{_CHART_COMPONENT}(?:/{_CHART_COMPONENT})*")
+# Possessive: the library's own pattern tries the same letters in many ways, which only Go's engine can afford.
+_CHART_COMPONENT = r"[a-z0-9]++(?:(?:__|[._]|-++)[a-z0-9]++)*+"
+_CHART_REPOSITORY = re.compile(rf"{_CHART_COMPONENT}(?:/{_CHART_COMPONENT})*+")
 _CHART_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _CHART_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 
