@@ -47,8 +47,9 @@ def _lab() -> Lab:
     return lab
 
 
-def _http_error(error: HTTPException) -> tuple[Response, int]:
-    return jsonify(error=error.description), error.code or 500
+def _http_error(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
+    allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return jsonify(error=error.description), error.code or 500, allowed
 
 
 def _lab_error(error: LabError) -> tuple[Response, int]:
@@ -82,7 +83,7 @@ def description() -> Response:
     return Response(text, mimetype="application/yaml")
 
 
-@blueprint.get("")
+@blueprint.get("/")
 def about() -> Response:
     """Which lab this is."""
     lab = _lab()
@@ -201,8 +202,10 @@ def forget() -> tuple[str, int]:
 def apply() -> Response:
     """Take over the YAML in the body as a whole; what is not in it is gone."""
     namespace = request.args.get("namespace", "default")
-    lab = _lab()
-    given = loading.loads(request.get_data(), name="<body>", profile=lab.profile, namespace=namespace)
+    lab, body = _lab(), request.get_data()
+    if not body.strip():
+        raise BadRequest("the body is empty; an empty document would remove everything, so say it with `---`")
+    given = loading.loads(body, name="<body>", profile=lab.profile, namespace=namespace)
     lab.apply(given)
     counts: dict[str, int] = {}
     for each in given.all():

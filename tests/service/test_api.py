@@ -50,7 +50,7 @@ def client(lab: Lab) -> FlaskClient:
 def told(client: FlaskClient, path: str, *, method: str = "get", template: str = "", **options: Any) -> Any:
     """The JSON of an answer, once its status and shape are what the description says."""
     response = client.open(PREFIX + path, method=method.upper(), **options)
-    described = DESCRIPTION["paths"][template or path.partition("?")[0] or "/"][method]["responses"]
+    described = DESCRIPTION["paths"][template or path.partition("?")[0]][method]["responses"]
     answer = described[str(response.status_code)]
     answer = _resolved(answer)
     if "content" in answer:
@@ -71,7 +71,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 def test_every_path_is_described(lab: Lab) -> None:
     rules = create_app(lab).url_map.iter_rules()
     served = {
-        (rule.rule.removeprefix(PREFIX).replace("<", "{").replace(">", "}") or "/", method.lower())
+        (rule.rule.removeprefix(PREFIX).replace("<", "{").replace(">", "}"), method.lower())
         for rule in rules
         if rule.rule.startswith(PREFIX)
         for method in rule.methods - {"HEAD", "OPTIONS"}
@@ -86,7 +86,7 @@ def test_every_path_is_described(lab: Lab) -> None:
 
 
 def test_it_says_which_lab_it_is(client: FlaskClient) -> None:
-    answer = told(client, "")
+    answer = told(client, "/")
     assert (answer["profile"], answer["clock"]) == ("latest", "virtual")
 
 
@@ -135,6 +135,11 @@ def test_every_misfit_of_resources_is_told_and_nothing_changes(client: FlaskClie
         "spec.webhookReceivers[0].gitub",
         "spec.subscriptions[0].git.brnch",
     ]
+    assert len(told(client, "/objects")["items"]) == 3
+
+
+def test_an_empty_body_does_not_remove_everything_by_accident(client: FlaskClient) -> None:
+    assert "the body is empty" in told(client, "/resources", method="post", data=b" ")["error"]
     assert len(told(client, "/objects")["items"]) == 3
 
 
