@@ -19,7 +19,7 @@ import attrs
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules.expressions import evaluator, printing
 from kargo_lab.rules.expressions.checker import check
-from kargo_lab.rules.expressions.dates import Duration, Month, Time, Weekday
+from kargo_lab.rules.expressions.dates import LOCAL, Duration, Month, Time, Weekday
 from kargo_lab.rules.expressions.environments import (
     CRITERIA,
     GENERIC,
@@ -119,7 +119,7 @@ def _taken(value: Value) -> Value:
 def _moment(now: datetime | Time | None) -> Time:
     if isinstance(now, Time):
         return now
-    return Time.of(now or datetime.now(UTC))
+    return attrs.evolve(Time.of(now or datetime.now(UTC)), location=LOCAL)
 
 
 def _exhausted(error: BaseException) -> str:
@@ -133,9 +133,9 @@ def compile(  # noqa: A001  (reads as re.compile does)
     numbers = tuple(int(part) for part in version.split("."))
     try:
         tree = parse(text, version=numbers, limits=limits)
-        check(tree, text, environment.functions)
+        check(tree, text, environment.functions, numbers)
         tree = optimize(tree, text, numbers)
-        compiler = evaluator.Compiler(frozenset(environment.functions))
+        compiler = evaluator.Compiler(text, frozenset(environment.functions))
         run = compiler.build(tree)
     except _TOO_MUCH:
         raise ExpressionError("the expression is nested too deeply", text) from None

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kargo_lab.errors import ExpressionError, PatternError
 from kargo_lab.rules.expressions import nodes, signatures
-from kargo_lab.rules.expressions.gotypes import DURATION, TIME
+from kargo_lab.rules.expressions.operands import branches, either, is_bool, is_string, joined
 from kargo_lab.rules.expressions.operators import pattern
 from kargo_lab.rules.expressions.parser import BUILTINS, PREDICATES
 from kargo_lab.rules.expressions.types import (
     ANY,
     ARRAY,
     BOOL,
-    BOOL_KIND,
     BYTES,
     FLOAT,
     FUNC,
@@ -22,12 +21,10 @@ from kargo_lab.rules.expressions.types import (
     INT,
     INTERFACE,
     MAP,
-    MAP_KIND,
     NATURE,
     NIL,
     POINTER,
     STRING,
-    STRING_KIND,
     STRUCT,
     UNKNOWN,
     GoType,
@@ -37,104 +34,24 @@ from kargo_lab.rules.expressions.types import (
 )
 
 Functions = Mapping[str, tuple[GoType, ...]]
-Test = Callable[[Nature], bool]
-
-
-def _is_bool(nature: Nature) -> bool:
-    return nature.kind == BOOL_KIND
-
-
-def _is_string(nature: Nature) -> bool:
-    return nature.kind == STRING_KIND
-
-
-def _is_number(nature: Nature) -> bool:
-    return nature.number
-
-
-def _is_integer(nature: Nature) -> bool:
-    return nature.integer
-
-
-def _is_time(nature: Nature) -> bool:
-    return nature.type is TIME
-
-
-def _is_duration(nature: Nature) -> bool:
-    return nature.type is DURATION
-
-
-_NUMBERED: tuple[tuple[Test, Test, GoType | None], ...] = ((_is_number, _is_number, None),)
-_TEXTS = ((_is_string, _is_string, BOOL),)
-_ORDERED = tuple((test, test, BOOL) for test in (_is_number, _is_string, _is_time, _is_duration))
-_FLOATING = ((_is_number, _is_number, FLOAT),)
-
-# Operator: known pairs with their result (None: a float if one of them is), which kinds go with an
-# unknown operand, and the result then.
-_OPERATORS: Mapping[str, tuple[Sequence[tuple[Test, Test, GoType | None]], Sequence[Test], Nature]] = {
-    **dict.fromkeys(["and", "&&", "or", "||"], (((_is_bool, _is_bool, BOOL),), (_is_bool,), NATURE[BOOL])),
-    **dict.fromkeys(
-        ["<", "<=", ">", ">="], (_ORDERED, (_is_number, _is_string, _is_time, _is_duration), NATURE[BOOL])
-    ),
-    **dict.fromkeys(["/", "**", "^"], (_FLOATING, (_is_number,), NATURE[FLOAT])),
-    **dict.fromkeys(["contains", "startsWith", "endsWith"], (_TEXTS, (_is_string,), NATURE[BOOL])),
-    "matches": (
-        (*_TEXTS, (lambda nature: nature.type is BYTES, _is_string, BOOL)),
-        (_is_string,),
-        NATURE[BOOL],
-    ),
-    "%": (((_is_integer, _is_integer, INT),), (_is_integer,), NATURE[INT]),
-    "..": (((_is_integer, _is_integer, ARRAY),), (_is_integer,), list_of(NATURE[INT])),
-    "*": (
-        (
-            *_NUMBERED,
-            (_is_number, _is_duration, DURATION),
-            (_is_duration, _is_number, DURATION),
-            (_is_duration, _is_duration, DURATION),
-        ),
-        (_is_number, _is_duration),
-        UNKNOWN,
-    ),
-    "-": (
-        (
-            *_NUMBERED,
-            (_is_time, _is_time, DURATION),
-            (_is_time, _is_duration, TIME),
-            (_is_duration, _is_duration, DURATION),
-        ),
-        (_is_number, _is_time, _is_duration),
-        UNKNOWN,
-    ),
-    "+": (
-        (
-            *_NUMBERED,
-            (_is_string, _is_string, STRING),
-            (_is_time, _is_duration, TIME),
-            (_is_duration, _is_time, TIME),
-            (_is_duration, _is_duration, DURATION),
-        ),
-        (_is_number, _is_string, _is_time, _is_duration),
-        UNKNOWN,
-    ),
-}
 _BOOLEAN_PREDICATES = frozenset(
     {"all", "none", "any", "one", "filter", "count", "find", "findLast", "findIndex", "findLastIndex"}
 )
 
 
-def check(tree: nodes.Node, text: str, functions: Functions) -> None:
+def check(tree: nodes.Node, text: str, functions: Functions, version: tuple[int, ...]) -> None:
     """Write the nature of each node of `tree`, or raise the first misfit as an ExpressionError.
 
     `functions` are those that the environment declares, with their overloads.
     """
-    _Checker(text, functions).visit(tree)
+    _Checker(text, functions, version).visit(tree)
 
 
 class _Checker:
     """The names and elements in scope during one walk."""
 
-    def __init__(self, text: str, functions: Functions) -> None:
-        self.text, self.functions = text, functions
+    def __init__(self, text: str, functions: Functions, version: tuple[int, ...]) -> None:
+        self.text, self.functions, self.version = text, functions, version
         self.variables: list[tuple[str, Nature]] = []
         self.scopes: list[tuple[Nature, Mapping[str, Nature]]] = []
 
@@ -163,7 +80,7 @@ class _Checker:
     def unary(self, node: nodes.Unary) -> Nature:
         nature = self.visit(node.operand).pointed()
         if node.operator in {"not", "!"}:
-            if _is_bool(nature) or nature.unknown:
+            if is_bool(nature) or nature.unknown:
                 return NATURE[BOOL]
         elif nature.number or nature.unknown:
             return UNKNOWN if nature.unknown else nature
@@ -186,7 +103,7 @@ class _Checker:
             if left.comparable(right):
                 return NATURE[BOOL]
         elif operator == "??":
-            return _either(left, right)
+            return either(left, right)
         elif operator == "in":
             return self.containment(node, left, right)
         else:
@@ -195,19 +112,13 @@ class _Checker:
                     pattern(node.right.value)
                 except PatternError as error:
                     raise self.error(node.right, error.message) from None
-            pairs, beside_unknown, otherwise = _OPERATORS[operator]
-            for fits_left, fits_right, result in pairs:
-                if fits_left(left) and fits_right(right):
-                    if operator == "..":
-                        return otherwise
-                    return Nature(result) if result else _promoted(left, right)
-            known = right if left.unknown else left
-            if (left.unknown or right.unknown) and (known.unknown or any(test(known) for test in beside_unknown)):
-                return otherwise
+            result = joined(operator, left, right)
+            if result is not None:
+                return result
         raise self.error(node, f"invalid operation: {operator} (mismatched types {left} and {right})")
 
     def containment(self, node: nodes.Binary, left: Nature, right: Nature) -> Nature:
-        if (_is_string(left) or left.unknown) and right.kind == STRUCT:
+        if (is_string(left) or left.unknown) and right.kind == STRUCT:
             return NATURE[BOOL]
         if right.type is not None and right.type.key is not None:
             if not left.unknown and not left.assignable(Nature(right.type.key)):
@@ -217,7 +128,7 @@ class _Checker:
             if not left.comparable(right.element()):
                 raise self.error(node, f"cannot use {left} as type {right.element()} in array")
             return NATURE[BOOL]
-        if right.unknown or (left.unknown and _is_string(right)):
+        if right.unknown or (left.unknown and is_string(right)):
             return NATURE[BOOL]
         raise self.error(node, f"invalid operation: in (mismatched types {left} and {right})")
 
@@ -226,9 +137,7 @@ class _Checker:
 
     def member(self, node: nodes.Member) -> Nature:
         if isinstance(node.owner, nodes.Name) and node.owner.name == "$env":
-            if not isinstance(node.property, nodes.Literal):
-                self.visit(node.property)
-            return UNKNOWN
+            return UNKNOWN  # Upstream does not look at the property either.
         owner = self.visit(node.owner)
         key = self.visit(node.property)
         if owner.unknown:
@@ -257,9 +166,8 @@ class _Checker:
     def slice(self, node: nodes.Slice) -> Nature:
         nature = self.visit(node.owner)
         if nature.unknown:
-            # Upstream does not look at the bounds then; they are walked here for the names in them.
-            return UNKNOWN
-        if not (nature.array or _is_string(nature)):
+            return UNKNOWN  # Upstream does not look at the bounds then.
+        if not (nature.array or is_string(nature)):
             raise self.error(node, f"cannot slice {nature}")
         for bound in (node.start, node.end):
             if bound is not None:
@@ -273,7 +181,7 @@ class _Checker:
             raise self.error(node, "$env is not callable")
         callee = self.visit(node.callee)
         if callee.unknown:
-            return UNKNOWN
+            return UNKNOWN  # Upstream does not look at the arguments then.
         name = "function"
         if isinstance(node.callee, nodes.Name):
             name = node.callee.name
@@ -363,11 +271,12 @@ class _Checker:
             self.scopes.pop()
             if result.is_nil:
                 raise self.error(node.arguments[1], "predicate cannot be nil")
-            if node.name in _BOOLEAN_PREDICATES and not (_is_bool(result) or result.unknown):
+            if node.name in _BOOLEAN_PREDICATES and not (is_bool(result) or result.unknown):
                 raise self.error(node.arguments[1], f"predicate should return boolean (got {result})")
         if len(node.arguments) > 2:
             order = self.visit(node.arguments[2])
-            if node.name == "sortBy" and not (_is_string(order) or order.unknown):
+            judged = node.name == "sortBy" and self.version >= (1, 17, 8)
+            if judged and not (is_string(order) or order.unknown):
                 raise self.error(node.arguments[2], f"sortBy order argument must be a string (got {order})")
         return self.of_predicate(node, collection, result)
 
@@ -391,7 +300,9 @@ class _Checker:
             return Nature(GROUPS, of=list_of(element))
         if name == "sortBy":
             return collection
-        return result  # sum with a predicate, reduce
+        if name == "sum":
+            return Nature(result.type or ANY)  # Upstream forgets here what a list would hold.
+        return result  # reduce
 
     def predicate(self, node: nodes.Predicate) -> Nature:
         return self.visit(node.body)
@@ -433,12 +344,12 @@ class _Checker:
         natures = []
         for arm in arms:
             test = self.visit(arm.test).pointed()
-            if not (_is_bool(test) or test.unknown):
+            if not (is_bool(test) or test.unknown):
                 raise self.error(arm.test, f"non-bool expression (type {test}) used as condition")
             natures.append(self.visit(arm.then))
         other = self.visit(arms[-1].other)
         for arm, then in zip(reversed(arms), reversed(natures), strict=True):
-            other = arm.nature = _branches(then, other)
+            other = arm.nature = branches(then, other)
         return other
 
     def list(self, node: nodes.List) -> Nature:
@@ -453,30 +364,6 @@ class _Checker:
         self.visit(node.key)
         self.visit(node.value)
         return NIL
-
-
-def _promoted(left: Nature, right: Nature) -> Nature:
-    return NATURE[FLOAT] if FLOAT in {left.type, right.type} else NATURE[INT]
-
-
-def _either(left: Nature, right: Nature) -> Nature:
-    """The nature of `left ?? right`."""
-    if left.is_nil or right.is_nil:
-        return right if left.is_nil else left
-    return left if right.assignable(left) else UNKNOWN
-
-
-def _branches(then: Nature, other: Nature) -> Nature:
-    """The nature of a conditional."""
-    if then.is_nil or other.is_nil:
-        return other if then.is_nil else then
-    if not then.assignable(other):
-        return UNKNOWN
-    if then.array and other.array:
-        one, two = then.element(), other.element()
-        if not (one.assignable(two) and two.assignable(one)):
-            return NATURE[ARRAY]
-    return then
 
 
 _LITERALS: Mapping[type, GoType] = {bool: BOOL, int: INT, float: FLOAT, str: STRING, bytes: BYTES}

@@ -22,8 +22,10 @@ MIN_DURATION, MAX_DURATION = -(2**63), 2**63 - 1
 _YEAR_ONE = -62_135_596_800 * SECOND  # 1 January of year 1, Go's zero time
 _FAR_PAST, _FAR_FUTURE = -62_135_000_000, 253_402_000_000  # seconds, well inside what datetime holds
 
-MONTHS = tuple("January February March April May June July August September October November December".split())
-WEEKDAYS = tuple("Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split())
+_CYCLE_SECONDS = 146_097 * DAY_SECONDS
+
+MONTHS = tuple(["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"])
+WEEKDAYS = tuple(["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"])
 
 
 @attrs.frozen(order=True)
@@ -72,7 +74,9 @@ class Location:
         """Abbreviation, offset east of UTC in seconds, and whether it is summer time, at a moment."""
         if self.zone is None:
             return self.abbreviation, self.offset, False
-        near = min(max(seconds, _FAR_PAST), _FAR_FUTURE)
+        near = max(seconds, _FAR_PAST)
+        if near > _FAR_FUTURE:  # the calendar, weekdays included, repeats every 400 years
+            near -= -(-(near - _FAR_FUTURE) // _CYCLE_SECONDS) * _CYCLE_SECONDS
         moment = (datetime(1970, 1, 1, tzinfo=PYTHON_UTC) + timedelta(seconds=near)).astimezone(self.zone)
         offset = moment.utcoffset() or timedelta()
         return moment.tzname() or "", int(offset.total_seconds()), bool(moment.dst())
@@ -98,6 +102,22 @@ def location(name: str) -> Location:
         return Location(name, zone=zoneinfo.ZoneInfo(name))
     except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
         raise ValueError(f"unknown time zone {name}") from None
+
+
+def named_offset(place: Location, abbreviation: str, seconds: int) -> int | None:
+    """The offset that a zone's own abbreviation stands for; None if the zone never had it.
+
+    The one that holds at the moment goes first, then any other of the zone's history.
+    """
+    history = range(-_PROBED_YEARS * _HALF_YEAR, _PROBED_YEARS * _HALF_YEAR, _HALF_YEAR)
+    for near in (seconds, seconds - _HALF_YEAR, seconds + _HALF_YEAR, _FAR_PAST, *history):
+        name, offset, _ = place.at(near)
+        if name == abbreviation:
+            return offset
+    return None
+
+
+_HALF_YEAR, _PROBED_YEARS = 182 * DAY_SECONDS, 140  # 1900 to 2040, where zones changed their names
 
 
 @attrs.frozen(eq=False)

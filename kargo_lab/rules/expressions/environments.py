@@ -98,9 +98,7 @@ _IMAGE = _struct(
     "v1alpha1.DiscoveredImageReference",
     {"Tag": STRING, "Digest": STRING, "Annotations": STRING_MAP, "CreatedAt": _WRAPPED},
 )
-_CHART = _struct(
-    "v1alpha1.Chart", dict.fromkeys(["RepoURL", "Name", "Version", "SubscriptionName"], STRING)
-)
+_CHART = _struct("v1alpha1.Chart", dict.fromkeys(["RepoURL", "Name", "Version", "SubscriptionName"], STRING))
 _ARTIFACT = _struct(
     "v1alpha1.ArtifactReference",
     dict.fromkeys(["ArtifactType", "SubscriptionName", "Version"], STRING) | {"Metadata": MAP},

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from kargo_lab.errors import ExpressionError, PatternError
 from kargo_lab.rules.expressions import builtins, loops, nodes, operators
-from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.dates import ZERO_TIME, Duration, Time
+from kargo_lab.rules.expressions.frame import Frame, element
 from kargo_lab.rules.expressions.operators import boolean
-from kargo_lab.rules.expressions.types import INT, INT_KIND, STRING, STRING_KIND, UINT8
+from kargo_lab.rules.expressions.types import INT, STRING
 from kargo_lab.rules.expressions.values import (
     Byte,
     Failure,
@@ -23,7 +25,6 @@ from kargo_lab.rules.expressions.values import (
     is_nil,
     type_name,
 )
-from kargo_lab.rules.expressions.dates import ZERO_TIME, Duration, Time
 
 Run = Callable[[Frame], Value]
 Step = Callable[[Value, Frame], Value]
@@ -39,8 +40,8 @@ _ENDED = _Ended()
 class Compiler:
     """Builds the closures; knows which slot each `let` name has."""
 
-    def __init__(self, declared: frozenset[str]) -> None:
-        self.declared = declared
+    def __init__(self, text: str, declared: frozenset[str]) -> None:
+        self.text, self.declared = text, declared
         self.names: list[tuple[str, int]] = []
         self.slots = 0
 
@@ -109,7 +110,7 @@ class Compiler:
         if operator == "in" and isinstance(node.right, nodes.Table):
             return _table(node.right, position)
         if operator == "matches" and isinstance(node.right, nodes.Literal) and type(node.right.value) is str:
-            return _matching(node.right.value, position)
+            return _matching(self.text, node.right)
         right = self.build(node.right)
         if operator == "??":
             return lambda value, frame: right(frame) if is_nil(value) else value
@@ -201,6 +202,10 @@ class Compiler:
             return loops.build(node, self.build)
         arguments, position = [self.build(argument) for argument in node.arguments], node.position
         function = builtins.BUILTINS[node.name]
+        least, most = builtins.ARITIES[node.name]
+        if not least <= len(arguments) <= most:
+            # The checker does not look into the arguments of a call that it knows nothing about.
+            return _failing(f"invalid number of arguments to call {node.name}", position)
         if len(arguments) == 1:
             single = arguments[0]
 
@@ -230,22 +235,25 @@ class Compiler:
             return lambda frame: frame.index
         if node.name == "acc":
             return lambda frame: frame.accumulated
-        return lambda frame: frame.item
+        if node.name:
+            raise ExpressionError(f"unknown pointer #{node.name}", self.text, node.position)
+        return element
 
     def let(self, node: nodes.Let) -> Run:
         before = len(self.names)
         bound: list[tuple[int, Run]] = []
         for binding in node.bindings:
             if isinstance(binding, nodes.Binding):
-                bound.append((self.slots, self.build(binding.value)))
+                value = self.build(binding.value)  # first: a `let` inside it takes slots of its own
+                bound.append((self.slots, value))
                 self.names.append((binding.name, self.slots))
                 self.slots += 1
         body = self.build(node.body)
         del self.names[before:]
 
         def run(frame: Frame) -> Value:
-            for slot, value in bound:
-                frame.slots[slot] = value(frame)
+            for slot, evaluate in bound:
+                frame.slots[slot] = evaluate(frame)
             return body(frame)
 
         return run
@@ -293,9 +301,7 @@ class Compiler:
         return run
 
     def map(self, node: nodes.Map) -> Run:
-        pairs = [
-            (self.build(pair.key), self.build(pair.value)) for pair in node.pairs if isinstance(pair, nodes.Pair)
-        ]
+        pairs = [(self.build(pair.key), self.build(pair.value)) for pair in node.pairs if isinstance(pair, nodes.Pair)]
         position = node.position
 
         def run(frame: Frame) -> Value:
@@ -331,11 +337,18 @@ class Compiler:
 _DECIDED: Mapping[str, bool] = {"and": False, "&&": False, "or": True, "||": True}
 
 
+def _failing(message: str, position: int) -> Run:
+    def run(_: Frame) -> Value:
+        raise Failure(message, position)
+
+    return run
+
+
 def _opposite(value: Value) -> bool:
     return not boolean(value)
 
 
-def _logical(deciding: bool, right: Run, position: int) -> Step:  # noqa: FBT001  (a value, no switch)
+def _logical(deciding: bool, right: Run, position: int) -> Step:
     """`and`, `or`: the left side must be a boolean, the right side is returned as it is."""
 
     def run(value: Value, frame: Frame) -> Value:
@@ -358,8 +371,13 @@ def _exact(kind: type, operator: str) -> operators.Operation:
     return compare
 
 
-def _matching(text: str, position: int) -> Step:
-    regex = operators.pattern(text)
+def _matching(text: str, literal: nodes.Literal) -> Step:
+    """A search for a known pattern; one that only folding made known is judged here."""
+    position = literal.position
+    try:
+        regex = operators.pattern(literal.value)
+    except PatternError as error:
+        raise ExpressionError(error.message, text, position) from None
 
     def run(value: Value, frame: Frame) -> Value:
         try:

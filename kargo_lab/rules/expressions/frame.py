@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+
 from kargo_lab.rules.expressions.dates import Time
 from kargo_lab.rules.expressions.limits import Limits
 from kargo_lab.rules.expressions.values import Failure, Value
+
+
+class _Unreachable:
+    """The type of UNREACHABLE."""
+
+
+UNREACHABLE = _Unreachable()
+"""Stands for an element of a map: a loop may count those, but not look at one."""
 
 
 class Frame:
@@ -14,7 +23,18 @@ class Frame:
     `item`, `index` and `accumulated` belong to the innermost predicate; loops save and restore them.
     """
 
-    __slots__ = ("accumulated", "environment", "functions", "index", "item", "limits", "memory", "now", "slots", "steps")
+    __slots__ = (
+        "accumulated",
+        "environment",
+        "functions",
+        "index",
+        "item",
+        "limits",
+        "memory",
+        "now",
+        "slots",
+        "steps",
+    )
 
     def __init__(
         self,
@@ -54,3 +74,14 @@ class Frame:
         if self.steps < 0:
             self.work(0)
 
+
+def element(frame: Frame) -> Value:
+    """The element that the innermost loop is at."""
+    return reached(frame.item) if frame.item is UNREACHABLE else frame.item
+
+
+def reached(item: Value) -> Value:
+    """An element of a loop that is looked at; those of a map cannot be."""
+    if item is UNREACHABLE:
+        raise Failure("reflect: call of reflect.Value.Index on map Value")
+    return item

@@ -24,6 +24,7 @@ from kargo_lab.rules.expressions.dates import (
     fixed,
     leap,
     moment,
+    named_offset,
 )
 
 RFC3339_NANO = "2006-01-02T15:04:05.999999999Z07:00"
@@ -410,21 +411,11 @@ def _assembled(parts: _Parts, place: Location | None) -> Time:
         if offset == parts.offset and parts.zone in {"", name}:
             return Time(there.nanoseconds, local)
         return Time(there.nanoseconds, fixed(parts.zone, parts.offset))
-    known = _named_offset(local, parts.zone, shown.seconds)
+    known = named_offset(local, parts.zone, shown.seconds)
     if known is not None:
         return Time(shown.nanoseconds - known * SECOND, local)
     offset = int(parts.zone[3:]) * 3600 if len(parts.zone) > 3 and parts.zone[:3] == "GMT" else 0
     return Time(shown.nanoseconds, fixed(parts.zone, offset))
-
-
-def _named_offset(place: Location, abbreviation: str, seconds: int) -> int | None:
-    """The offset that a zone's own abbreviation means, tried at the moment and half a year around it."""
-    half = 182 * 86_400
-    for near in (seconds, seconds - half, seconds + half):
-        name, offset, _ = place.at(near)
-        if name == abbreviation:
-            return offset
-    return None
 
 
 def _calendar(parts: _Parts) -> tuple[int, int]:

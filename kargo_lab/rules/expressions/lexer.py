@@ -26,7 +26,9 @@ _NUMBER = re.compile(
 )
 _OPERATOR = re.compile(r"\.\.?|\?[.?]?|\|\|?|::?|##?|[&!=*<>][&=*]?|[,;%+\-^/]")
 _QUOTED = {
-    quote: re.compile(rf"(?:[^{quote}\\\n]|\\(?:[abfnrtv\\{quote}]|[0-7]{{3}}|x{hexa}{{2}}|u{hexa}{{4}}|u\{{{hexa}{{1,6}}\}}|U{hexa}{{8}}))*")
+    quote: re.compile(
+        rf"(?:[^{quote}\\\n]|\\(?:[abfnrtv\\{quote}]|[0-7]{{3}}|x{hexa}{{2}}|u{hexa}{{4}}|u\{{{hexa}{{1,6}}\}}|U{hexa}{{8}}))*"
+    )
     for hexa in ("[0-9a-fA-F]",)
     for quote in "\"'"
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kargo_lab.rules.expressions import nodes, operators
-from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.frame import UNREACHABLE, Frame, element, reached
 from kargo_lab.rules.expressions.operators import add, boolean
 from kargo_lab.rules.expressions.values import (
     LISTS,
@@ -35,15 +35,11 @@ class Loop:
     def __init__(self, node: nodes.Builtin, build: Callable[[nodes.Node], Run]) -> None:
         self.name, self.position = node.name, node.position
         self.collection = build(node.arguments[0])
-        self.predicate = build(node.arguments[1]) if len(node.arguments) > 1 else _element
+        self.predicate = build(node.arguments[1]) if len(node.arguments) > 1 else element
         self.extra = build(node.arguments[2]) if len(node.arguments) > 2 else None
-        self.mapped = build(node.mapped) if node.mapped else _element
+        self.mapped = build(node.mapped) if node.mapped else element
         self.threshold, self.throws = node.threshold, node.throws
         self.weight = _weight(node)
-
-
-def _element(frame: Frame) -> Value:
-    return frame.item
 
 
 def _weight(node: nodes.Node) -> int:
@@ -68,34 +64,8 @@ def elements(value: Value) -> Any:
     if kind is str:
         return [Byte(one) for one in encoded(value)]
     if kind in MAPS:
-        return _Counted(len(value))
+        return [UNREACHABLE] * len(value)
     raise Failure(f"reflect: call of reflect.Value.Len on {type_name(value)} Value")
-
-
-class _Counted:
-    """The elements of a map, which can be counted and not looked at."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[Value]:
-        return iter([_UNREACHABLE] * self.length)
-
-    def __reversed__(self) -> Iterator[Value]:
-        return iter(self)
-
-    def __getitem__(self, index: int) -> Value:
-        return _UNREACHABLE
-
-
-class _Unreachable:
-    """Stands for an element of a map; every use of it fails."""
-
-
-_UNREACHABLE = _Unreachable()
 
 
 def build(node: nodes.Builtin, builder: Callable[[nodes.Node], Run]) -> Run:
@@ -213,7 +183,7 @@ def _group_by(loop: Loop, frame: Frame, found: Any) -> Value:
     for key in _walk(loop, frame, found):
         if key not in groups:
             groups.put(key, [])
-        groups.get(key).append(frame.item)
+        groups.get(key).append(element(frame))
     return groups
 
 
@@ -243,7 +213,7 @@ def _sort_by(loop: Loop, frame: Frame, found: Any) -> Value:
     keys = list(_walk(loop, frame, found))
     places = ordered(keys, frame, largest_first=largest_first)
     frame.allocate(len(keys))
-    return [found[place] for place in places]
+    return [reached(found[place]) for place in places]
 
 
 def _reduce(loop: Loop, frame: Frame, found: Any) -> Value:
@@ -253,7 +223,7 @@ def _reduce(loop: Loop, frame: Frame, found: Any) -> Value:
     elif not len(found):
         raise Failure("reduce of empty array with no initial value")
     else:
-        frame.accumulated, start = found[0], 1
+        frame.accumulated, start = reached(found[0]), 1
     predicate, weight = loop.predicate, loop.weight
     for index in range(start, len(found)):
         frame.item, frame.index = found[index], index

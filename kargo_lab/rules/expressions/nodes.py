@@ -67,7 +67,7 @@ class Table(Node):
 class Unary(Node):
     """`not`, `!`, `+`, `-`."""
 
-    __slots__ = ("operator", "operand")
+    __slots__ = ("operand", "operator")
     children = ("operand",)
 
     def __init__(self, position: int, operator: str, operand: Node) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from kargo_lab.errors import PatternError
 from kargo_lab.rules import patterns
 from kargo_lab.rules.expressions import moments
-from kargo_lab.rules.expressions.dates import Duration, Time
+from kargo_lab.rules.expressions.dates import Duration, Location, Time
 from kargo_lab.rules.expressions.frame import Frame
 from kargo_lab.rules.expressions.values import (
     INTEGERS,
@@ -20,12 +20,13 @@ from kargo_lab.rules.expressions.values import (
     AnyMap,
     Byte,
     Failure,
+    Function,
     Pairs,
     Strings,
     Struct,
     Value,
-    encoded,
     decoded,
+    encoded,
     is_nil,
     rejoined,
     to_int,
@@ -130,18 +131,58 @@ def power(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (o
 
 
 def raised(base: float, exponent: float) -> float:
-    """Go's math.Pow, which never fails."""
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        odd = exponent == math.floor(exponent) and math.fmod(exponent, 2) != 0
-        return -math.inf if base < 0 and odd else math.inf
-    except ValueError:
-        # A negative base with a broken exponent has no value; zero to a negative one is infinite.
-        if base != 0:
+    """Go's math.Pow: it never fails, and it multiplies where the C library computes logarithms."""
+    if exponent == 0 or base == 1:
+        return 1.0
+    if math.isnan(base) or math.isnan(exponent):
+        return math.nan
+    if base == 0 or math.isinf(base) or math.isinf(exponent) or abs(exponent) >= 2**63:
+        return _raised_limit(base, exponent)
+    if abs(exponent) == 0.5:
+        if base < 0:
             return math.nan
-        odd = exponent == math.floor(exponent) and math.fmod(exponent, 2) != 0
-        return math.copysign(math.inf, base) if odd else math.inf
+        return math.sqrt(base) if exponent > 0 else 1 / math.sqrt(base)
+    fraction, whole = math.modf(abs(exponent))
+    if fraction and base < 0:
+        return math.nan
+    factor = 1.0
+    if fraction:
+        if fraction > 0.5:
+            fraction, whole = fraction - 1, whole + 1
+        factor = math.exp(fraction * math.log(base))
+    return _squared(base, int(whole), factor, inverse=exponent < 0)
+
+
+def _raised_limit(base: float, exponent: float) -> float:
+    """Powers of and to zero, infinities, and exponents beyond 64 bits."""
+    odd = abs(exponent) < 2**53 and math.fmod(exponent, 2) in {1.0, -1.0}
+    sign = -1.0 if odd and math.copysign(1, base) < 0 else 1.0
+    size = abs(base)
+    if size == 1:
+        return 1.0
+    return math.copysign(0.0 if (size < 1) == (exponent > 0) else math.inf, sign)
+
+
+def _squared(base: float, times: int, factor: float, *, inverse: bool) -> float:
+    """`factor` times `base` to a whole power, the binary exponent kept apart so that it cannot overflow."""
+    digits, power = math.frexp(base)
+    scale = 0
+    while times:
+        if not -4096 <= power <= 4096:
+            scale += power
+            break
+        if times & 1:
+            factor, scale = factor * digits, scale + power
+        digits, power = digits * digits, power * 2
+        if digits < 0.5:
+            digits, power = digits * 2, power - 1
+        times >>= 1
+    if inverse:
+        factor, scale = 1 / factor, -scale
+    try:
+        return math.ldexp(factor, scale)
+    except OverflowError:
+        return math.copysign(math.inf, factor)
 
 
 def _ordering(symbol: str, decide: Callable[[Any, Any], bool]) -> Operation:
@@ -173,7 +214,7 @@ def equal(left: Value, right: Value, frame: Frame) -> bool:
         return float(left) == float(right) if float in kinds else int(left) == int(right)
     if kinds[0] is kinds[1] and kinds[0] in _COMPARED:
         return bool(left.nanoseconds == right.nanoseconds) if kinds[0] is Time else bool(left == right)
-    if _general(left) and _plain(right) or _plain(left) and _general(right):
+    if (_general(left) and _plain(right)) or (_plain(left) and _general(right)):
         if len(left) != len(right):
             return False
         frame.work(len(left))
@@ -212,6 +253,8 @@ def deeply_equal(left: Value, right: Value, frame: Frame) -> bool:
         return len(left) == len(right) and all(
             key in right and deeply_equal(value, right[key], frame) for key, value in left.items()
         )
+    if kind is Function:
+        return False
     if kind is Time:
         return bool(left.nanoseconds == right.nanoseconds and left.location == right.location)
     if kind is Struct:
@@ -233,7 +276,7 @@ def contains(needle: Value, box: Value, frame: Frame) -> bool:
         return needle in box
     if kind in MAPS:
         return text_key(needle) in box
-    if kind in {Struct, Time}:
+    if kind in {Struct, Time, Location}:
         if type(needle) is not str:
             raise Failure(f"cannot use {type_name(needle)} as field name of {type_name(box)}")
         return kind is Struct and needle in box.fields

@@ -39,14 +39,13 @@ _RIGHT = frozenset({"**", "^"})
 
 # What each built-in with a predicate takes: e an expression, p a predicate; capitals may be absent.
 PREDICATES: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(["all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex"], "ep")
+    dict.fromkeys(
+        ["all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex"], "ep"
+    )
     | {"groupBy": "ep", "count": "eP", "sum": "eP", "sortBy": "epE", "reduce": "epE"}
 )
 BUILTINS = frozenset(PREDICATES) | frozenset(
-    "len type abs ceil floor round int float string trim trimPrefix trimSuffix upper lower split splitAfter replace "
-    "repeat join indexOf lastIndexOf hasPrefix hasSuffix max min mean median toJSON fromJSON toBase64 fromBase64 now "
-    "duration date timezone first last get take keys values toPairs fromPairs reverse uniq concat flatten sort bitand "
-    "bitor bitxor bitnand bitshl bitshr bitushr bitnot".split()
+    ["len", "type", "abs", "ceil", "floor", "round", "int", "float", "string", "trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "splitAfter", "replace", "repeat", "join", "indexOf", "lastIndexOf", "hasPrefix", "hasSuffix", "max", "min", "mean", "median", "toJSON", "fromJSON", "toBase64", "fromBase64", "now", "duration", "date", "timezone", "first", "last", "get", "take", "keys", "values", "toPairs", "fromPairs", "reverse", "uniq", "concat", "flatten", "sort", "bitand", "bitor", "bitxor", "bitnand", "bitshl", "bitshr", "bitushr", "bitnot"]
 )
 
 _INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+")

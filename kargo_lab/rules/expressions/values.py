@@ -207,9 +207,9 @@ def encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         # Lone surrogates that stand for no byte: Go cannot hold them and has U+FFFD instead.
-        return "".join(c if not "\ud800" <= c <= "\udfff" or "\udc80" <= c <= "\udcff" else "\ufffd" for c in text).encode(
-            "utf-8", "surrogateescape"
-        )
+        return "".join(
+            c if not "\ud800" <= c <= "\udfff" or "\udc80" <= c <= "\udcff" else "\ufffd" for c in text
+        ).encode("utf-8", "surrogateescape")
 
 
 def decoded(data: bytes) -> str:
@@ -237,4 +237,6 @@ def hashed(key: Value) -> Any:
         raise Failure(f"runtime error: hash of unhashable type {type_name(key)}")
     if kind is Struct:
         return (kind, id(key))
+    if kind is Time:
+        return (kind, key.nanoseconds, key.location)
     return (kind, key)

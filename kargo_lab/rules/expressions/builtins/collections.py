@@ -72,13 +72,11 @@ def _get(_: Frame, owner: Value, key: Value) -> Value:
         return owner.get(key) if key in owner else None
     if kind in MAPS:
         return owner.get(operators.text_key(key))
+    if kind in {Struct, Time, Location} and type(key) is not str:
+        raise Failure(f"interface conversion: interface {{}} is {type_name(key)}, not string")
     if kind is Struct:
-        if type(key) is not str:
-            raise Failure(f"interface conversion: interface {{}} is {type_name(key)}, not string")
         return owner.methods.get(key, owner.fields.get(key))
-    if type(key) is str and (found := moments.method(owner, key)):
-        return found
-    return None
+    return moments.method(owner, key) if type(key) is str else None
 
 
 def _listed(verb: str, value: Value) -> Value:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kargo_lab.rules.expressions import operators
 from kargo_lab.rules.expressions.dates import Duration, Month, Weekday
 from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.loops import elements
 from kargo_lab.rules.expressions.values import (
     INTEGERS,
     LISTS,
@@ -35,7 +36,7 @@ def parse_float(text: str) -> float:
     ValueError for what it refuses, and for finite spellings that do not fit.
     """
     if special := _SPECIAL.fullmatch(text):
-        return float(f"{special[1] or ''}{'inf' if 'n' != text[0].lower() else 'nan'}")
+        return float(f"{special[1] or ''}{'inf' if text[0].lower() != 'n' else 'nan'}")
     plain = text
     if "_" in text:
         if not _separates(text):
@@ -150,7 +151,7 @@ def _extreme(name: str, better: operators.Operation) -> Callable[..., Value]:
     def best_of(frame: Frame, values: Sequence[Value]) -> Value:
         frame.work(len(values))
         best: Value = None
-        for value in values:
+        for value in elements(values):
             if type(value) in LISTS:
                 value = best_of(frame, value)
                 if value is None:
