@@ -186,9 +186,9 @@ def test_a_comparator_knows_where_it_stands() -> None:
     ids=lambda text: f"{text[:6]!r} repeated",
 )
 def test_hostile_texts_are_read_in_no_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     outcome(text, "1.0.0", strict=False, library="3.4.0")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 patterns = st.lists(st.sampled_from(["0", "1", "2", "3"]), min_size=1, max_size=3).map(".".join)

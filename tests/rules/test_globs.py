@@ -109,9 +109,9 @@ def test_a_refusal_points_at_the_character(pattern: str, position: int, message:
     ],
 )
 def test_hostile_patterns_are_matched_in_no_time(pattern: str, name: str, result: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert outcome(pattern, name) == result
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_what_cannot_be_tried_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

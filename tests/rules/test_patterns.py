@@ -180,9 +180,9 @@ def test_go_and_re2_are_made_to_agree(pattern: str, text: str, found: str | None
 
 @pytest.mark.parametrize("pattern", ["(a*)*b", "(a|aa)+$", "(.*a){20}", "(?:a?){50}a{50}", "((a+)+)+c"])
 def test_hostile_patterns_are_searched_in_no_time(pattern: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     patterns.regex(pattern).search("a" * 20_000 + "!")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @given(st.text(max_size=8), st.text(max_size=4), st.text(max_size=4))
