@@ -7,12 +7,13 @@ from typing import Any
 
 import attrs
 
+from kargo_lab.profiles import Profile
 from kargo_lab.resources.shapes import Anything, Field, MapOf, Number, Place, Record, Text
+from kargo_lab.rules import labels
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 LABEL_NAME = re.compile(_LABEL)
 SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_QUALIFIED = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 
 OBJECT_NAME = Text(
     pattern=SUBDOMAIN, meaning="a name of lower-case letters, digits, `-` and `.`", shortest=1, longest=253
@@ -20,26 +21,13 @@ OBJECT_NAME = Text(
 NAMESPACE = Text(
     pattern=LABEL_NAME, meaning="a namespace of lower-case letters, digits and `-`", shortest=1, longest=63
 )
-ANNOTATION = "kargo.akuity.io/refresh"
 
 
-def label_key_problem(key: str) -> str:
-    """What is wrong with the key of a label or annotation, empty if nothing."""
-    prefix, slash, name = key.rpartition("/")
-    if slash and not (SUBDOMAIN.fullmatch(prefix) and len(prefix) <= 253):
-        return f"expected a domain before the slash of a label key, found {prefix[:60]!r}"
-    if len(name) > 63 or not _QUALIFIED.fullmatch(name):
-        return f"expected a label key of at most 63 letters, digits, `-`, `_` and `.`, found {name[:70]!r}"
-    return ""
+def _label_value_problem(value: str, _profile: Profile) -> str:
+    return labels.value_problem(value)
 
 
-def _label_value_problem(value: str, _profile: object) -> str:
-    if value and (len(value) > 63 or not _QUALIFIED.fullmatch(value)):
-        return f"expected a label value of at most 63 letters, digits, `-`, `_` and `.`, found {value[:70]!r}"
-    return ""
-
-
-LABELS = MapOf(shape=Text(check=_label_value_problem), check_key=label_key_problem)
+LABELS = MapOf(shape=Text(check=_label_value_problem), check_key=labels.key_problem)
 ANNOTATIONS = MapOf(shape=Text())
 
 # What a cluster writes into metadata; files made by `kubectl get -o yaml` carry it.

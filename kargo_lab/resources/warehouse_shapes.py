@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from kargo_lab.errors import ConstraintError
+from kargo_lab.errors import ConstraintError, DurationError
 from kargo_lab.profiles import Profile
 from kargo_lab.resources.metadata_shapes import LABEL_NAME, envelope, metadata
 from kargo_lab.resources.shapes import (
@@ -34,7 +34,7 @@ from kargo_lab.resources.warehouse import (
     Warehouse,
     WarehouseSpec,
 )
-from kargo_lab.rules import constraints, urls
+from kargo_lab.rules import constraints, durations, urls
 
 # CRD patterns. `\w` and `\d` are ASCII in RE2; the second Git form is open at its end.
 _GIT_URL = re.compile(
@@ -45,20 +45,33 @@ _GIT_URL = re.compile(
 _IMAGE_URL = re.compile(r"(?:\w+(?:[.-]\w+)*(?::\d+)?/)?\w+(?:[.-]\w+)*(?:/\w+(?:[.-]\w+)*)*", re.ASCII)
 _CHART_URL = re.compile(r"(?:https?|oci)://[\w.-]+(?::\d+)?(?:/.*)*", re.ASCII)
 _BRANCH = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9._/-]*[a-zA-Z0-9_-])?)?")
-_INTERVAL = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smh])+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
-DURATION = Text(pattern=_INTERVAL, meaning="a duration such as 5m0s (units s, m and h)")
 TEXT = Text()
 _TEXTS = ListOf(shape=TEXT)
 _LIMIT = Field("discoveryLimit", "discovery_limit", Number(lowest=1, highest=100), zero_is_absent=True)
 _INSECURE = Field("insecureSkipTLSVerify", "insecure_skip_tls_verify", Flag())
 
 
-def interval_seconds(text: str) -> float:
-    """Seconds of a duration of Kargo's pattern."""
-    return sum(float(amount) * _SECONDS[unit] for amount, unit in re.findall(r"([0-9.]+)([smh])", text))
+@attrs.frozen
+class _Duration:
+    """A duration's text: of Kargo's pattern at admission, of any that Go reads once it is stored."""
+
+    def read(self, place: Place) -> Any:
+        text = TEXT.read(place)
+        if text is WRONG:
+            return text
+        try:
+            (durations.parse_interval if place.report.admitted else durations.parse)(text)
+        except DurationError:
+            return place.wrong(f"expected a duration such as 5m0s (units s, m and h), found {text[:60]!r}")
+        return text
+
+    def write(self, value: Any) -> Any:
+        return value
+
+
+DURATION = _Duration()
 
 
 def time_problem(text: str, _profile: object = None) -> str:
@@ -259,7 +272,7 @@ def _check_subscriptions(place: Place) -> None:
 
 def _spec(**values: Any) -> WarehouseSpec:
     spec = WarehouseSpec(**values)
-    return attrs.evolve(spec, interval_seconds=interval_seconds(spec.interval))
+    return attrs.evolve(spec, interval_seconds=durations.seconds(spec.interval))
 
 
 _CRITERIA = Record(fields=(Field("expression", "freight_creation_criteria", TEXT),))
