@@ -82,13 +82,9 @@ def _unescape(data: bytes, part: str) -> bytes:
 
 def _spelled(decoded: bytes, raw: bytes, part: str) -> bytes:
     """`decoded` in the spelling it came in, if that is a legal one and still means the same; else escaped afresh."""
-    if raw and all(byte in _TOLERATED or byte in _PLAIN[part] for byte in raw):
-        try:
-            if _unescape(raw, part) == decoded:
-                return raw
-        except ValueError:  # pragma: no cover - raw was decoded once already
-            pass
-    return escape(decoded, part)
+    legal = raw and all(byte in _TOLERATED or byte in _PLAIN[part] for byte in raw)
+    # `raw` was decoded once already, so it can be again.
+    return raw if legal and _unescape(raw, part) == decoded else escape(decoded, part)
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,7 @@ Source: the package documentation of encoding/json, and Go 1.26 asked for its er
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any, NoReturn
@@ -42,23 +43,18 @@ class Pairs(list[tuple[str, Any]]):
     __slots__ = ()
 
 
+def _byte_by_byte(bad: UnicodeError) -> tuple[str, int]:
+    """One U+FFFD for each byte of a broken sequence, where Python's own `replace` makes one of it all."""
+    assert isinstance(bad, UnicodeDecodeError)  # noqa: S101 - the name below is used for nothing else
+    return "\ufffd" * (bad.end - bad.start), bad.end
+
+
+codecs.register_error("kargo_lab.byte-by-byte", _byte_by_byte)
+
+
 def text_of(body: bytes) -> str:
     """UTF-8 as Go reads it: every byte that is no part of a character becomes one U+FFFD."""
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        pass
-    pieces: list[str] = []
-    rest = body
-    while True:
-        try:
-            pieces.append(rest.decode())
-        except UnicodeDecodeError as bad:
-            # Python replaces a broken sequence as one, Go byte by byte.
-            pieces += (rest[: bad.start].decode(), "\ufffd" * (bad.end - bad.start))
-            rest = rest[bad.end :]
-        else:
-            return "".join(pieces)
+    return body.decode(errors="kargo_lab.byte-by-byte")
 
 
 def parse(body: bytes) -> Any:

@@ -28,9 +28,9 @@ class SelectorError(RuleError):
 def key_problem(key: str) -> str:
     """What is wrong with a label key, empty if nothing is."""
     prefix, slash, name = key.rpartition("/")
-    if slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > MAX_PREFIX):
+    if slash and (len(prefix) > MAX_PREFIX or not _PREFIX.fullmatch(prefix)):
         return f"the prefix of label key {key!r} is no DNS subdomain of at most {MAX_PREFIX} characters"
-    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+    if len(name) > MAX_NAME or not _NAME.fullmatch(name):
         return (
             f"the name part of label key {key!r} must be 1 to {MAX_NAME} letters, digits, '-', '_' or '.', "
             "with a letter or digit at both ends"
@@ -40,7 +40,7 @@ def key_problem(key: str) -> str:
 
 def value_problem(value: str) -> str:
     """What is wrong with a label value, empty if nothing is; an empty value is fine."""
-    if value and (not _NAME.fullmatch(value) or len(value) > MAX_NAME):
+    if value and (len(value) > MAX_NAME or not _NAME.fullmatch(value)):
         return (
             f"label value {value!r} must be at most {MAX_NAME} letters, digits, '-', '_' or '.', "
             "with a letter or digit at both ends"

@@ -71,7 +71,7 @@ class ChartSelector:
     def matches(self, qualifiers: Sequence[str], changed_files: Sequence[str] = ()) -> Reason:  # noqa: ARG002
         """Whether a push of these versions may be of interest; files mean nothing to charts."""
         none = refuse("no-qualifier", "none of the versions is one that the subscription takes")
-        return first_accepted([self.judge_pushed(version) for version in qualifiers], none)
+        return first_accepted(map(self.judge_pushed, qualifiers), none)
 
     def order(self, found: Iterable[str]) -> tuple[str, ...]:
         """The versions discovery reports, best first, cut to the limit; a registry's come with `+`."""

@@ -156,7 +156,7 @@ class CommitSelector:
     def matches(self, qualifiers: Sequence[str], changed_files: Sequence[str] = ()) -> Reason:
         """Whether a push of these refs and files may be of interest."""
         none = refuse("no-qualifier", "none of the refs is one that the subscription follows")
-        reason = first_accepted([self.judge_ref(ref) for ref in qualifiers], none)
+        reason = first_accepted(map(self.judge_ref, qualifiers), none)
         if not reason or not changed_files or not self.profile.path_filtering or not self.paths:
             return reason
         return self.paths.judge_push(changed_files, quoted_too=self.profile.sound_filter)

@@ -133,7 +133,7 @@ class ImageSelector:
     def matches(self, qualifiers: Sequence[str], changed_files: Sequence[str] = ()) -> Reason:  # noqa: ARG002
         """Whether a push of these tags may be of interest; files mean nothing to images."""
         none = refuse("no-qualifier", "none of the tags is one that the subscription takes")
-        return first_accepted([self.judge(tag) for tag in qualifiers], none)
+        return first_accepted(map(self.judge, qualifiers), none)
 
     def shortlist(self, tags: Iterable[str]) -> tuple[str, ...]:
         """The tags to fetch, in the order of the walk; NewestBuild fetches all and has no order yet."""

@@ -6,6 +6,8 @@ names the rule that decided, for programs, with a sentence, for people.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 
@@ -31,12 +33,21 @@ def refuse(rule: str, text: str) -> Reason:
     return Reason(accepted=False, rule=rule, text=text)
 
 
-def first_accepted(reasons: list[Reason], otherwise: Reason) -> Reason:
-    """The first yes, else the only no, else `otherwise` with what each of them said."""
+MOST_QUOTED = 3
+
+
+def first_accepted(reasons: Iterable[Reason], otherwise: Reason) -> Reason:
+    """The first yes, looking no further; else the only no, else `otherwise` with what the first few of them said."""
+    quoted: list[Reason] = []
+    count = 0
     for reason in reasons:
         if reason:
             return reason
-    if len(reasons) == 1:
-        return reasons[0]
-    said = "; ".join(dict.fromkeys(reason.text for reason in reasons))
-    return Reason(otherwise.accepted, otherwise.rule, f"{otherwise.text}: {said}" if said else otherwise.text)
+        count += 1
+        if count <= MOST_QUOTED:
+            quoted.append(reason)
+    if count <= 1:
+        return quoted[0] if quoted else otherwise
+    said = "; ".join(dict.fromkeys(reason.text for reason in quoted))
+    tail = f"; and {count - MOST_QUOTED} more" if count > MOST_QUOTED else ""
+    return Reason(otherwise.accepted, otherwise.rule, f"{otherwise.text}: {said}{tail}")

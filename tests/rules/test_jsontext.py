@@ -19,6 +19,10 @@ def test_broken_utf_8_is_replaced_byte_by_byte(body, text):
     assert text_of(body) == text
 
 
+def test_two_mebibytes_of_broken_utf_8_are_read_at_once():
+    assert text_of(b"\xff" * 2**21) == "\ufffd" * 2**21
+
+
 def test_the_tree_keeps_spellings_and_repeats():
     assert parse(b'{"a": 1e2, "a": [true, null]}') == Pairs([("a", Number("1e2")), ("a", [True, None])])
 

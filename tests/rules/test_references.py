@@ -97,3 +97,8 @@ def test_any_text_is_a_reference_or_refused(text):
     for read in (parse_image, parse_chart):
         with suppress(RegistryReferenceError):
             read(text)
+
+
+def test_a_hostile_chart_is_refused_at_once():
+    with pytest.raises(RegistryReferenceError):
+        parse_chart("ghcr.io/" + "a" * 100_000 + "!")
