@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
@@ -241,7 +241,7 @@ class Registry(Filling):
             self._deleted(repository, stored, kind="manifest", digest=digest)
         return gone
 
-    def _deleted(self, repository: str, stored: StoredManifest | None, **facts: str) -> None:
+    def _deleted(self, repository: str, stored: StoredManifest | None, **facts: Any) -> None:
         media_type = stored.media_type if stored else ""
         self._tell(
             attrs.evolve(self._event(repository), action=DELETE, method="DELETE", media_type=media_type, **facts)

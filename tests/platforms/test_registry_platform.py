@@ -1,0 +1,216 @@
+"""A real push to a registry that wears a persona, up to what Kargo's receiver makes of the hook."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from kargo_lab.errors import UsageError
+from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.outgoing import Outgoing, Response
+from kargo_lab.platforms.personas import PERSONAS
+from kargo_lab.platforms.registry_platform import PlatformRegistry
+from kargo_lab.profiles import LATEST
+from kargo_lab.receivers import RECEIVERS
+from kargo_lab.wire import Delivery, Push, Setup
+
+SECRET = "a-secret"
+KARGO = [name for name in PERSONAS if PERSONAS[name].receiver != "generic"]
+
+
+class Receiver:
+    """Takes deliveries without a network and remembers them."""
+
+    def __init__(self) -> None:
+        self.got: list[Outgoing] = []
+        self.status = 200
+
+    def __call__(self, outgoing: Outgoing, _timeout: float, _redirects: bool) -> Response:
+        self.got.append(outgoing)
+        return Response(status=self.status)
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [json.loads(outgoing.body) for outgoing in self.got]
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+def opened(persona: str, receiver: Receiver, **options: Any) -> PlatformRegistry:
+    return PlatformRegistry(persona, transport=receiver, asynchronous=False, **options)
+
+
+@pytest.fixture(params=KARGO)
+def registry(request: pytest.FixtureRequest, receiver: Receiver) -> Iterator[PlatformRegistry]:
+    with opened(request.param, receiver) as registry:
+        registry.add_hook(url="http://receiver.example/hook", secret=SECRET)
+        yield registry
+
+
+def verdict(registry: PlatformRegistry, outgoing: Outgoing) -> Any:
+    delivery = Delivery(headers=outgoing.headers, body=outgoing.body)
+    receive = RECEIVERS[registry.persona.receiver]
+    receive = getattr(receive, "receive", receive)
+    return receive(delivery, Setup(secret=SECRET.encode()), LATEST)
+
+
+def expected_url(registry: PlatformRegistry, repository: str) -> str:
+    """Docker Hub's hooks name no host: it is always the same."""
+    return f"docker.io/{repository}" if registry.persona.name == "docker-hub" else f"{registry.host}/{repository}"
+
+
+def test_a_pushed_tag_reaches_the_receiver_as_a_push_of_this_repository(
+    registry: PlatformRegistry, receiver: Receiver
+) -> None:
+    registry.push_image("acme/guestbook", "1.0.0")
+    registry.sender.step()
+    push = verdict(registry, receiver.got[-1])
+    assert isinstance(push, Push)
+    assert push.qualifiers == ("1.0.0",)
+    assert expected_url(registry, "acme/guestbook") in push.repo_urls or push.repo_urls == ("acme/guestbook",)
+
+
+@pytest.mark.parametrize(
+    ("persona", "count"),
+    [("docker-hub", 1), ("quay", 1), ("harbor", 5), ("acr", 5), ("artifactory", 1), ("ghcr", 5), ("registry", 13)],
+)
+def test_an_index_of_two_platforms_with_attestations_makes_so_many_deliveries(
+    persona: str, count: int, receiver: Receiver
+) -> None:
+    with opened(persona, receiver) as registry:
+        registry.add_hook(url="http://receiver.example")
+        registry.push_index("acme/guestbook", "1.0.0", attestations=True)
+        registry.sender.step()
+    assert len(receiver.got) == count
+
+
+def test_skopeo_copying_an_index_makes_harbors_hooks(receiver: Receiver, tmp_path: Path) -> None:
+    if not shutil.which("skopeo"):
+        pytest.skip("the program skopeo is not installed")
+    with opened("harbor", receiver) as source, opened("harbor", receiver, users={"me": "secret"}) as registry:
+        registry.add_hook("acme", url="http://receiver.example", events=["push", "pull"])
+        source.push_index("from/here", "1.0.0")
+        addresses = [f"docker://{source.host}/from/here:1.0.0", f"docker://{registry.host}/acme/guestbook:1.0.0"]
+        options = ["--all", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=me:secret"]
+        command = ["skopeo", "copy", *options, *addresses]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        registry.sender.step()
+    resources = [(body["type"], body["event_data"]["resources"][0]["tag"][:7]) for body in receiver.bodies]
+    assert Counter(resources)["PUSH_ARTIFACT", "sha256:"] == 2
+    assert resources[-1] == ("PUSH_ARTIFACT", "1.0.0")
+    assert {body["operator"] for body in receiver.bodies} == {"me"}
+
+
+def test_a_hook_gets_what_happens_at_its_place_only(receiver: Receiver) -> None:
+    with opened("quay", receiver) as registry:
+        registry.add_hook("acme/guestbook", url="http://one.example")
+        registry.add_hook("acme", url="http://owner.example")
+        registry.add_hook(url="http://all.example")
+        for repository in ("acme/guestbook", "acme/other", "acmeother/guestbook"):
+            registry.push_image(repository, "v1")
+        registry.sender.step()
+    assert Counter(outgoing.url for outgoing in receiver.got) == {
+        "http://one.example": 1, "http://owner.example": 2, "http://all.example": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("scope", "count"), [("", 2), ("acme/app:*", 2), ("acme/app:v1", 1), ("acme/other:*", 0)])
+def test_acr_looks_at_the_scope_of_a_hook(receiver: Receiver, scope: str, count: int) -> None:
+    with opened("acr", receiver) as registry:
+        registry.add_hook(url="http://receiver.example", settings={"scope": scope})
+        for tag in ("v1", "v2"):
+            registry.push_image("acme/app", tag)
+        registry.sender.step()
+    assert len(receiver.got) == count
+
+
+def test_a_hook_that_is_off_or_gone_gets_nothing(receiver: Receiver) -> None:
+    with opened("quay", receiver) as registry:
+        off, gone = (registry.add_hook(url="http://receiver.example") for _ in range(2))
+        registry.change_hook(off.id, active=False)
+        assert (registry.remove_hook(gone.id), registry.remove_hook(gone.id)) == (True, False)
+        registry.push_image("acme/app", "v1")
+        assert (registry.sender.step(), [hook.id for hook in registry.hooks]) == (0, [off.id])
+
+
+@pytest.mark.parametrize(("plain", "header"), [(False, 64), (True, len(SECRET))])
+def test_artifactory_signs_or_sends_the_secret_itself(receiver: Receiver, plain: bool, header: int) -> None:
+    with opened("artifactory", receiver) as registry:
+        registry.add_hook(url="http://receiver.example", secret=SECRET, settings={"plain_secret": plain})
+        registry.push_image("docker-local/app", "v1")
+        registry.sender.step()
+    assert [len(value) for name, value in receiver.got[0].headers if name == "X-JFrog-Event-Auth"] == [header]
+
+
+def test_harbor_sends_cloud_events_where_the_hook_says_so(receiver: Receiver) -> None:
+    with opened("harbor", receiver) as registry:
+        registry.add_hook(url="http://receiver.example", kind="CloudEvents")
+        registry.push_image("acme/app", "v1")
+        registry.sender.step()
+    assert receiver.bodies[0]["type"] == "harbor.artifact.pushed"
+
+
+def test_payloads_name_the_public_host_where_there_is_one(receiver: Receiver) -> None:
+    with opened("quay", receiver, public_host="quay.example") as registry:
+        registry.add_hook(url="http://receiver.example")
+        registry.push_image("acme/app", "v1")
+        registry.sender.step()
+    assert receiver.bodies[0]["docker_url"] == "quay.example/acme/app"
+
+
+def test_two_hooks_of_one_push_have_identities_of_their_own(receiver: Receiver) -> None:
+    with opened("ghcr", receiver) as registry:
+        for _ in range(2):
+            registry.add_hook(url="http://receiver.example", events=["package", "registry_package"])
+        registry.push_image("acme/app", "v1")
+        registry.sender.step()
+    assert len({outgoing.guid for outgoing in receiver.got}) == 4
+
+
+def test_deliveries_are_logged_and_sent_again(receiver: Receiver) -> None:
+    with opened("quay", receiver) as registry:
+        receiver.status = 500
+        registry.add_hook(url="http://receiver.example")
+        registry.push_image("acme/app", "v1")
+        registry.sender.step()
+        receiver.status = 200
+        registry.redeliver(registry.deliveries[0].guid)
+        registry.sender.step()
+        assert [row.outcome for row in registry.deliveries] == ["refused", "delivered"]
+    assert receiver.got[0].body == receiver.got[1].body
+
+
+def test_a_platform_challenges_and_pages_as_that_platform(receiver: Receiver) -> None:
+    with opened("ghcr", receiver, users={"me": "secret"}) as registry:
+        for number in range(120):
+            registry.push_image("acme/app", f"v{number}", content="same")
+        tags = f"{registry.url}/v2/acme/app/tags/list"
+        challenge = requests.get(tags, timeout=5).headers["WWW-Authenticate"]
+        token = requests.get(f"{registry.url}/token?scope=repository:acme/app:pull", timeout=5).json()["token"]
+        page = requests.get(tags, headers={"Authorization": f"Bearer {token}"}, timeout=5).json()["tags"]
+    assert 'service="ghcr.io"' in challenge
+    assert (len(page), page[:3]) == (100, ["v0", "v1", "v2"])
+
+
+def test_a_platform_nobody_knows_is_named_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="known are acr, artifactory"):
+        PlatformRegistry("sourceforge")
+
+
+def test_a_manifest_pushed_twice_is_told_twice(receiver: Receiver) -> None:
+    with opened("harbor", receiver) as registry:
+        registry.add_hook(url="http://receiver.example")
+        for _ in range(2):
+            registry.push("acme/app", make_image("same"), "v1")
+        assert registry.sender.step() == 2
