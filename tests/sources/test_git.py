@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -111,7 +112,7 @@ def bare(place: Path, document: dict[str, Any]) -> Built:
     ids = {each["key"]: run(place, "rev-parse", f"refs/build/{each['key']}").strip() for each in document["commits"]}
     for key in ids:
         run(place, "update-ref", "-d", f"refs/build/{key}")
-    return Built(f"file://{place}", ids)
+    return Built(str(place), ids)
 
 
 @pytest.fixture(scope="session")
@@ -158,9 +159,40 @@ def shown(found: CommitDiscovery, ids: dict[str, str]) -> list[dict[str, str]]:
     return listed
 
 
+class Remembering(git_commands.Git):
+    """Runs every network operation once and remembers it: the same few repositories serve some sixty records."""
+
+    known: ClassVar[dict[tuple[str, ...], Any]] = {}
+
+    def _once(self, *key: str, ask: Callable[[], Any]) -> Any:
+        if (self._url, *key) not in self.known:
+            self.known[self._url, *key] = ask()
+        return self.known[self._url, *key]
+
+    def ls_remote(self, pattern: str) -> Any:
+        return self._once("ls-remote", pattern, ask=lambda: super(Remembering, self).ls_remote(pattern))
+
+    def clone(self, *, branch: str = "", blobless: bool = False) -> None:
+        def ask() -> Path:
+            super(Remembering, self).clone(branch=branch, blobless=blobless)
+            return self._repo.rename(self._home.with_name(f"{self._home.name}-kept"))
+
+        self._repo = self._once("clone", branch, ask=ask)
+
+    def tags(self) -> Any:
+        return self._once("tags", ask=super().tags)
+
+
+@pytest.fixture
+def remembering(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setattr(git_commands, "Git", Remembering)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.getbasetemp()))
+
+
 @pytest.mark.parametrize(
     "record", [pytest.param(each, id=f"{each['repository']}: {each['case']}") for each in DATA["cases"]]
 )
+@pytest.mark.usefixtures("remembering")
 def test_which_commits_are_found(repositories: dict[str, Built], record: dict[str, Any]) -> None:
     built = repositories[record["repository"]]
     wanted = subscription(built.url, record["subscription"])
