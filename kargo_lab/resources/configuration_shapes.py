@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from kargo_lab.errors import PatternError
 from kargo_lab.resources.configuration import (
     ClusterConfig,
     GenericAction,
@@ -37,6 +38,7 @@ from kargo_lab.resources.shapes import (
     nearest,
 )
 from kargo_lab.resources.warehouse_shapes import no_twins
+from kargo_lab.rules import patterns
 
 TEXT = Text()
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -253,6 +255,38 @@ _POLICY = Record(
 )
 
 
+_PATTERN_KINDS = ("glob", "regex", "regexp")
+
+
+def _policy_stage(policy: Place) -> Place:
+    """Where a policy names its Stage: the selector's name, or the deprecated field."""
+    selector = policy.at("stageSelector")
+    return policy.at("stage") if selector.value is None else selector.at("name")
+
+
+def _exact_stage(policy: Place) -> str:
+    name = _policy_stage(policy).value
+    return name if isinstance(name, str) and ":" not in name else ""
+
+
+def _check_policies(place: Place) -> None:
+    no_twins(place, _exact_stage, "the same Stage as the policy")
+    for policy in place.items():
+        stage = _policy_stage(policy)
+        if not isinstance(stage.value, str) or ":" not in stage.value:
+            continue
+        kind = stage.value.partition(":")[0]
+        if kind not in _PATTERN_KINDS:
+            stage.wrong(
+                f"expected glob:, regex: or regexp: before the colon, found {kind!r}{nearest(kind, _PATTERN_KINDS)}"
+            )
+            continue
+        try:
+            patterns.name_selector(stage.value)
+        except PatternError as error:
+            stage.wrong(f"expected a pattern: {error.message}")
+
+
 def _check_project_config(place: Place) -> Unread | None:
     name = place.text("metadata", "name")
     namespace = place.text("metadata", "namespace") or place.report.namespace
@@ -271,7 +305,12 @@ PROJECT_CONFIG = Record(
         Field(
             "spec",
             "spec",
-            Record(fields=(Field("promotionPolicies", "promotion_policies", ListOf(shape=_POLICY)), _RECEIVERS)),
+            Record(
+                fields=(
+                    Field("promotionPolicies", "promotion_policies", ListOf(shape=_POLICY, check=_check_policies)),
+                    _RECEIVERS,
+                )
+            ),
             spread=True,
         ),
         Field("status", "status", Anything(), skipped=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,11 +53,16 @@ ORIGIN = Record(
         Field("name", "name", Text(shortest=1, meaning="the name of a Warehouse"), required=True),
     ),
 )
-VARIABLES = _list(
-    Record(
-        kind=Variable, fields=(Field("name", "name", Text(shortest=1), required=True), Field("value", "value", TEXT))
+
+
+def _variables(name: Text) -> ListOf:
+    return _list(
+        Record(kind=Variable, fields=(Field("name", "name", name, required=True), Field("value", "value", TEXT)))
     )
-)
+
+
+VARIABLES = _variables(Text(pattern=re.compile(r"[a-zA-Z_]\w*", re.ASCII), meaning="a name of letters, digits and `_`"))
+ARGUMENTS = _variables(Text(shortest=1, meaning="a name"))
 
 
 def _check_step(place: Place) -> None:
@@ -174,7 +180,7 @@ _VERIFICATION = Record(
             Record(fields=(Field("labels", "run_labels", TEXTS), Field("annotations", "run_annotations", TEXTS))),
             spread=True,
         ),
-        Field("args", "args", VARIABLES),
+        Field("args", "args", ARGUMENTS),
     ),
 )
 _TEMPLATE = Record(

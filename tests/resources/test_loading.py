@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kargo_lab import profiles
 from kargo_lab.errors import ManifestError
 from kargo_lab.resources import loading
-from kargo_lab.resources.configuration import ReceiverSpec, Secret
+from kargo_lab.resources.configuration import PromotionPolicy, ReceiverSpec, Secret
 from kargo_lab.resources.warehouse import GenericSubscription, GitSubscription, ImageSubscription
 
 DATA = Path(__file__).parents[1] / "data"
@@ -279,6 +279,30 @@ def test_any_operator_of_an_index_requirement_is_admitted() -> None:
 
 def test_cf_07_two_receivers_of_one_name_are_refused() -> None:
     assert "the same name" in misfits(receivers("{name: r}", "{name: r}"))[0]
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        pytest.param("[{stage: a}, {stageSelector: {name: a}}]", "the same Stage as the policy", id="one Stage twice"),
+        pytest.param("[{stageSelector: {name: 'globb:x'}}]", "did you mean `glob`", id="an unknown kind of pattern"),
+        pytest.param("[{stageSelector: {name: 'regex:('}}]", "expected a pattern", id="a broken pattern"),
+    ],
+)
+def test_a_promotion_policy_is_refused(policies: str, expected: str) -> None:
+    text = PROJECT_CONFIG.replace("webhookReceivers:", f"promotionPolicies: {policies}")
+    assert expected in misfits(text)[0]
+
+
+def test_promotion_policies_are_read() -> None:
+    policies = "[{stage: a, autoPromotionEnabled: true}, {stageSelector: {name: 'glob:b*', matchLabels: {k: v}}}]"
+    text = PROJECT_CONFIG.replace("webhookReceivers:", f"promotionPolicies: {policies}")
+    (config,) = loading.loads(text).project_configs
+    assert config.promotion_policies == (
+        PromotionPolicy(stage="a", auto_promotion_enabled=True),
+        PromotionPolicy(stage_selector_name="glob:b*", match_labels={"k": "v"}),
+    )
+    assert loading.loads(loading.dump(config)).project_configs == (config,)
 
 
 def test_cf_10_a_cluster_config_of_another_name_is_refused() -> None:
