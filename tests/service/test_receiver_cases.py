@@ -26,8 +26,6 @@ from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.pipeline import Promotion
 from kargo_lab.resources.status import ReceiverStatus, StatusEntry
 from kargo_lab.resources.warehouse import Warehouse, WarehouseSpec
-from kargo_lab.service.serving import Server
-from kargo_lab.service.webhook import Webhook
 from kargo_lab.wire import Answer, Delivery, NoAnswer
 
 DOCUMENT = json.loads((Path(__file__).parents[1] / "data" / "receiver-cases.json").read_text())
@@ -79,10 +77,17 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Lab, Server]]:
+def on_waitress(servers: dict[str, Any]) -> Iterator[tuple[Lab, int]]:
     lab = Lab()
-    with Server(Webhook(lab)) as server:
-        yield lab, server
+    with servers["waitress"](lab) as port:
+        yield lab, port
+
+
+@pytest.fixture(scope="module")
+def on_granian(servers: dict[str, Any]) -> Iterator[tuple[Lab, int]]:
+    lab = Lab()
+    with servers["granian"](lab) as port:
+        yield lab, port
 
 
 def warehouse(given: str | dict[str, Any]) -> Warehouse:
@@ -217,8 +222,8 @@ class Seen:
     body: bytes = b""
 
 
-def exchange(server: Server, data: bytes, method: str) -> Seen:
-    with socket.create_connection((server.address, server.port), timeout=10) as connection:
+def exchange(port: int, data: bytes, method: str) -> Seen:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(data)
         response = http.client.HTTPResponse(connection, method=method)
         try:
@@ -252,13 +257,11 @@ def check_body(seen: Seen, expect: dict[str, Any]) -> None:
         assert [{key: each.get(key) for key in wanted} for each, wanted in zip(told, results, strict=True)] == results
 
 
-@pytest.mark.parametrize(("record", "name"), RUNS)
-def test_a_delivery_is_answered_as_by_kargo(record: dict[str, Any], name: str, served: tuple[Lab, Server]) -> None:
-    lab, server = served
+def check(record: dict[str, Any], name: str, lab: Lab, port: int) -> None:
     lab.profile, expect, request = profiles.get(name), record["expect"], record["request"]
     lab.objects = declared(record, lab.profile)
     path = own_path(lab.objects)
-    seen = exchange(server, wire_bytes(request, path_of(request, path)), request["method"])
+    seen = exchange(port, wire_bytes(request, path_of(request, path)), request["method"])
     assert seen.status == expect["status"]
     if not expect.get("connectionClosed"):
         check_body(seen, expect)
@@ -266,6 +269,16 @@ def test_a_delivery_is_answered_as_by_kargo(record: dict[str, Any], name: str, s
         assert seen.headers["location"] == expect["location"].replace("{path}", path)
     assert sorted(f"{where}/{which}" for _, where, which in lab.objects.refreshed) == sorted(expect["refreshed"])
     assert set(lab.objects.refreshed.values()) <= {"2026-08-21T17:51:41Z"}
+
+
+@pytest.mark.parametrize(("record", "name"), RUNS)
+def test_a_delivery_is_answered_as_by_kargo(record: dict[str, Any], name: str, on_waitress: tuple[Lab, int]) -> None:
+    check(record, name, *on_waitress)
+
+
+@pytest.mark.parametrize(("record", "name"), [run for run in RUNS if run.values[1] == "latest"])
+def test_the_served_one_answers_alike(record: dict[str, Any], name: str, on_granian: tuple[Lab, int]) -> None:
+    check(record, name, *on_granian)
 
 
 def test_every_record_with_a_delivery_ran() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import socket
@@ -50,40 +49,13 @@ class EchoLab:
 class Running:
     lab: EchoLab
     port: int
-    server: str
-
-
-def on_granian(lab: EchoLab, **options: Any) -> Iterator[int]:
-    """granian in a loop of its own, in a thread."""
-    ports: list[int] = []
-    ready, ends = threading.Event(), []
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        ends.append((asyncio.get_running_loop(), stop))
-        await serving.serve(
-            lab, address="127.0.0.1", port=0, stop=stop, ready=lambda port: (ports.append(port), ready.set()), **options
-        )
-
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
-    thread.start()
-    assert ready.wait(10)
-    yield ports[0]
-    loop, stop = ends[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
-    assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module", params=["waitress", "granian"])
-def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest, servers: dict[str, Any]) -> Iterator[Running]:
     lab = EchoLab()
-    if request.param == "waitress":
-        with Server(Webhook(lab)) as server:
-            yield Running(lab, server.port, "waitress")
-    else:
-        for port in on_granian(lab):
-            yield Running(lab, port, "granian")
+    with servers[request.param](lab) as port:
+        yield Running(lab, port)
 
 
 @attrs.frozen
@@ -225,7 +197,7 @@ def test_a_taken_port_is_an_error() -> None:
         Server(Webhook(EchoLab()), port=taken.getsockname()[1]).start()
 
 
-def test_granian_speaks_tls(tmp_path: Path) -> None:
+def test_granian_speaks_tls(tmp_path: Path, servers: dict[str, Any]) -> None:
     certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     arguments = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
     subprocess.run(
@@ -234,10 +206,10 @@ def test_granian_speaks_tls(tmp_path: Path) -> None:
         capture_output=True,
     )
     trusted = ssl.create_default_context(cafile=certificate)
-    for port in on_granian(EchoLab(), certificate=certificate, key=key):
-        with (
-            socket.create_connection(("127.0.0.1", port)) as plain,
-            trusted.wrap_socket(plain, server_hostname="localhost") as connection,
-        ):
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    with (
+        servers["granian"](EchoLab(), certificate=certificate, key=key) as port,
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        trusted.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
