@@ -37,7 +37,16 @@ class PullRequests:
         """See `GitHost`."""
         raise NotImplementedError
 
-    def tell_pull(self, happened: str, action: str, repository: Repository, pull: PullRequest, by: Account) -> None:
+    def tell_pull(
+        self,
+        happened: str,
+        action: str,
+        repository: Repository,
+        pull: PullRequest,
+        by: Account,
+        *,
+        previous: str = "",
+    ) -> None:
         """See `GitHost`."""
         raise NotImplementedError
 
@@ -199,7 +208,7 @@ class PullRequests:
             self.forge.keep_pull(record, changed)
             if head != pull.head_sha:
                 self._keep_ref(store, changed)
-                self.tell_pull("synchronized", "synchronized", record, changed, sender)
+                self.tell_pull("synchronized", "synchronized", record, changed, sender, previous=pull.head_sha)
 
     def _close(self, record: Repository, pull: PullRequest, sender: Account) -> PullRequest:
         now = self.clock.now()

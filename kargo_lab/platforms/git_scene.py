@@ -129,7 +129,8 @@ class Scene:
     """Everything a payload may speak of.
 
     `url` is the host's address without a slash at the end; `logins` maps an e-mail address to the account that has
-    it; `counts` are of branches, tags and open pull requests. `notice` numbers the events of the host.
+    it; `counts` are of branches, tags and open pull requests. `notice` numbers the events of the host. `previous` is
+    the old head of a pull request whose head moved.
     """
 
     url: str
@@ -140,6 +141,7 @@ class Scene:
     changes: tuple[RefChange, ...] = ()
     pull: PullRequest | None = None
     action: str = ""
+    previous: str = ""
     logins: Mapping[str, str] = attrs.field(factory=dict)
     counts: Mapping[str, int] = attrs.field(factory=dict)
     push_options: tuple[str, ...] = ()

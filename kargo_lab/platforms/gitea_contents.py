@@ -63,10 +63,11 @@ def _create_file(calls: Calls, owner: str, name: str, path: str) -> Any:
 
 def _update_file(calls: Calls, owner: str, name: str, path: str) -> Any:
     body = given()
-    sha = text_of(body, "sha", required=True)
-    source = text_of(body, "from_path")
-    change = _Change(operation="update", path=path, sha=sha, content=_content(body), from_path=source)
-    return _one(calls, calls.writable(owner, name), change, body), 200
+    sha, source = text_of(body, "sha"), text_of(body, "from_path")
+    # Since 1.26 an update without the old file's ID is a creation; before, it was refused.
+    operation, status = ("update", 200) if sha else ("create", 201)
+    change = _Change(operation=operation, path=path, sha=sha, content=_content(body), from_path=source)
+    return _one(calls, calls.writable(owner, name), change, body), status
 
 
 def _delete_file(calls: Calls, owner: str, name: str, path: str) -> Any:
@@ -168,8 +169,7 @@ def _check(change: _Change, there: dict[str, Entry]) -> None:
     if found is None:
         raise CallError(404, f"repository file does not exist [path: {path}]")
     if change.sha and change.sha != found.id:
-        status = 400 if change.operation == "delete" else 422
-        raise CallError(status, f"sha does not match [given: {change.sha}, expected: {found.id}]")
+        raise CallError(422, f"sha does not match [given: {change.sha}, expected: {found.id}]")
 
 
 def _author(calls: Calls, body: Body, dates: Body) -> Person:

@@ -254,7 +254,7 @@ class GitHost(PullRequests):
             return ""
         change = RefChange(ref=name, before=head, after=head, head=store.commits([head])[0])
         scene = self._scene(record, self.admin, changes=(change,))
-        return self.sender.send(hook, self._writer.test(hook, scene))
+        return self.sender.send(hook, self._writer.sample(hook, scene))
 
     def ping_hook(self, hook: Hook) -> str:
         """What GitHub sends to a new hook; answers the delivery's GUID."""
@@ -293,9 +293,18 @@ class GitHost(PullRequests):
                     self._tell(request, scene)
             self._follow(record, moved, sender)
 
-    def tell_pull(self, happened: str, action: str, repository: Repository, pull: PullRequest, by: Account) -> None:
+    def tell_pull(
+        self,
+        happened: str,
+        action: str,
+        repository: Repository,
+        pull: PullRequest,
+        by: Account,
+        *,
+        previous: str = "",
+    ) -> None:
         """Tell the hooks what became of a pull request. `action` is the word that payloads use."""
-        scene = self._scene(repository, by, pull=pull, action=action)
+        scene = self._scene(repository, by, pull=pull, action=action, previous=previous)
         for request in self.persona.pull_requests(happened):
             self._tell(request, scene)
 

@@ -1,7 +1,7 @@
 """What each Git platform puts into a hook's request, written from values with real data in them.
 
 All modules have one shape: `write(hook, request, scene)` makes the request for what happened, and
-`test(hook, scene)` the one that the platform's test button sends.
+`sample(hook, scene)` the one that the platform's test button sends.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class Writer:
     """One platform's two functions."""
 
     write: Callable[[Hook, HookRequest, Scene], Outgoing]
-    test: Callable[[Hook, Scene], Outgoing]
+    sample: Callable[[Hook, Scene], Outgoing]
 
 
 WRITERS: Mapping[str, Writer] = MappingProxyType(
     {
-        "azure-devops": Writer(azure_devops.write, azure_devops.test),
-        "bitbucket": Writer(bitbucket.write, bitbucket.test),
-        "bitbucket-data-center": Writer(bitbucket_data_center.write, bitbucket_data_center.test),
-        "forgejo": Writer(gitea.write, gitea.test),
-        "gitea": Writer(gitea.write, gitea.test),
-        "github": Writer(github.write, github.test),
-        "gitlab": Writer(gitlab.write, gitlab.test),
+        "azure-devops": Writer(azure_devops.write, azure_devops.sample),
+        "bitbucket": Writer(bitbucket.write, bitbucket.sample),
+        "bitbucket-data-center": Writer(bitbucket_data_center.write, bitbucket_data_center.sample),
+        "forgejo": Writer(gitea.write_forgejo, gitea.sample_forgejo),
+        "gitea": Writer(gitea.write, gitea.sample),
+        "github": Writer(github.write, github.sample),
+        "gitlab": Writer(gitlab.write, gitlab.sample),
     }
 )

@@ -41,7 +41,7 @@ def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
     )
 
 
-def test(hook: Hook, scene: Scene) -> Outgoing:
+def sample(hook: Hook, scene: Scene) -> Outgoing:
     """A push of the newest commit onto itself."""
     return write(hook, HookRequest("git.push", scene.changes), scene)
 

@@ -24,7 +24,7 @@ def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
     return _sent(hook, request.event, {"push": {"changes": changes}}, scene)
 
 
-def test(hook: Hook, scene: Scene) -> Outgoing:
+def sample(hook: Hook, scene: Scene) -> Outgoing:
     """A push of the newest commit; Bitbucket itself has no test button that sends one."""
     change = scene.changes[0]
     head = () if change.head is None else (change.head,)

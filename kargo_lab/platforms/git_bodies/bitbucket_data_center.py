@@ -31,7 +31,7 @@ def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
     return _sent(hook, request.event, body, scene)
 
 
-def test(hook: Hook, scene: Scene) -> Outgoing:
+def sample(hook: Hook, scene: Scene) -> Outgoing:
     """The button "Test connection"."""
     return _sent(hook, "diagnostics:ping", {"test": True}, scene)
 

@@ -6,6 +6,7 @@ new branch ten are looked at, of a tag none are told.
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import quote_plus
 
 import attrs
@@ -19,27 +20,25 @@ from kargo_lab.platforms.outgoing import Outgoing
 
 COMMITS_SHOWN = 5  # [ui] FEED_MAX_COMMIT_NUM
 
-# Families of header names by type of hook. Gitea sends its own, Gogs' and GitHub's to both of its types;
-# Forgejo puts its name in front of them; a real Gogs knows only itself.
-_FAMILIES = {
-    "gitea": ("Gitea", "Gogs", "GitHub"),
-    "forgejo": ("Forgejo", "Gitea", "Gogs", "GitHub"),
-    "gogs": ("Gitea", "Gogs", "GitHub"),
-}
+# Families of header names, to hooks of all types alike. Forgejo puts its own name in front.
+GITEA = ("Gitea", "Gogs", "GitHub")
+FORGEJO = ("Forgejo", *GITEA)
+# Gitea tells at which level the hook is registered, under two of the names, since 1.25; Forgejo does not.
+_TARGET_TYPES = ("Gitea", "GitHub")
 _REVIEWS = frozenset({"pull_request_approved", "pull_request_rejected", "pull_request_comment"})
 
 
-def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
+def write(hook: Hook, request: HookRequest, scene: Scene, *, families: tuple[str, ...] = GITEA) -> Outgoing:
     """The request for one thing that happened."""
     if scene.pull is not None:
         body, action = _pull_request(scene), scene.action
     else:
         change = request.changes[0]
         body, action = {"push": _push, "create": _create, "delete": _delete}[request.event](change, scene), ""
-    return _signed(hook, request.event, body, scene, action)
+    return _signed(hook, request.event, body, scene, action, families)
 
 
-def test(hook: Hook, scene: Scene) -> Outgoing:
+def sample(hook: Hook, scene: Scene, *, families: tuple[str, ...] = GITEA) -> Outgoing:
     """The test button: a push of the head onto itself, one commit without its paths."""
     change = scene.changes[0]
     assert change.head is not None  # noqa: S101 - nothing is sent for an empty repository
@@ -48,7 +47,11 @@ def test(hook: Hook, scene: Scene) -> Outgoing:
     body = _push(attrs.evolve(change, commits=(), recent=()), scene)
     compare = f"{scene.html_url}/compare/{change.after}...{change.after}"
     body |= {"compare_url": compare, "commits": [shown], "total_commits": 1, "head_commit": shown}
-    return _signed(hook, "push", body, scene, "")
+    return _signed(hook, "push", body, scene, "", families)
+
+
+write_forgejo = partial(write, families=FORGEJO)
+sample_forgejo = partial(sample, families=FORGEJO)
 
 
 def _push(change: RefChange, scene: Scene) -> Body:
@@ -107,8 +110,10 @@ def _delete(change: RefChange, scene: Scene) -> Body:
 def _pull_request(scene: Scene) -> Body:
     pull = scene.pull
     assert pull is not None  # noqa: S101 - the caller looked
+    moved = {"before": scene.previous, "after": pull.head_sha} if scene.previous else {}
     return {
         "action": scene.action,
+        **moved,
         "number": pull.number,
         "pull_request": shapes.pull_request(pull, scene.repository, scene.url, scene.counts),
         "requested_reviewer": None,
@@ -119,13 +124,12 @@ def _pull_request(scene: Scene) -> Body:
     }
 
 
-def _signed(hook: Hook, event: str, body: Body, scene: Scene, action: str) -> Outgoing:
+def _signed(hook: Hook, event: str, body: Body, scene: Scene, action: str, families: tuple[str, ...]) -> Outgoing:
     text = go_json(body, indent=2)
     sha256 = signature("sha256", hook.secret, text) if hook.secret else ""
     sha1 = signature("sha1", hook.secret, text) if hook.secret else ""
     coarse = "pull_request" if event.startswith("pull_request") and event not in _REVIEWS else event
     unsent = Outgoing(url=hook.url, headers=(), body=text)
-    families = _FAMILIES.get(hook.kind, _FAMILIES["gitea"])
     headers = [("User-Agent", "Go-http-client/1.1")]
     method, url, sent = "POST", hook.url, text
     if hook.settings.get("http_method") == "GET":
@@ -144,6 +148,8 @@ def _signed(hook: Hook, event: str, body: Body, scene: Scene, action: str) -> Ou
         ]
         if family != "GitHub":
             headers.append((f"X-{family}-Signature", sha256))
+        if families == GITEA and family in _TARGET_TYPES:
+            headers.append((f"X-{family}-Hook-Installation-Target-Type", _target_type(hook, scene)))
     headers += [("X-Hub-Signature", f"sha1={sha1}"), ("X-Hub-Signature-256", f"sha256={sha256}")]
     if hook.authorization:
         headers.append(("Authorization", hook.authorization))
@@ -159,3 +165,9 @@ def _signed(hook: Hook, event: str, body: Body, scene: Scene, action: str) -> Ou
         about=scene.repository.full_name,
         verify_tls=hook.verify_tls,
     )
+
+
+def _target_type(hook: Hook, scene: Scene) -> str:
+    if hook.level == "owner":
+        return "organization" if scene.repository.owner.organization else "user"
+    return hook.level

@@ -27,13 +27,15 @@ def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
             "number": scene.pull.number,
             "pull_request": pull_request(scene.pull, scene.repository, scene.url),
         }
+        if scene.previous:
+            body |= {"before": scene.previous, "after": scene.pull.head_sha}
         return _sent(hook, "pull_request", body, scene, action)
     change = request.changes[0]
     writer = {"push": _push, "create": _create, "delete": _delete}[request.event]
     return _sent(hook, request.event, writer(change, scene), scene, "")
 
 
-def test(hook: Hook, scene: Scene) -> Outgoing:
+def sample(hook: Hook, scene: Scene) -> Outgoing:
     """The latest push once more, as `POST .../tests` does."""
     change = scene.changes[0]
     head = () if change.head is None else (change.head,)

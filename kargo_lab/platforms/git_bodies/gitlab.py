@@ -42,7 +42,7 @@ def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
     return _sent(hook, request.event, _push(request.changes[0], request.event, scene), scene, "")
 
 
-def test(hook: Hook, scene: Scene) -> Outgoing:
+def sample(hook: Hook, scene: Scene) -> Outgoing:
     """The newest commit as if it had just been pushed."""
     change = scene.changes[0]
     head = () if change.head is None else (change.head,)
@@ -173,8 +173,8 @@ def _merge_request(pull: PullRequest, happened: str, scene: Scene) -> Body:
         "created_at": f"{utc(pull.created_at).replace('T', ' ').removesuffix('Z')} UTC",
         "updated_at": f"{utc(pull.updated_at).replace('T', ' ').removesuffix('Z')} UTC",
     }
-    if happened == "synchronized":
-        attributes["oldrev"] = pull.merge_base
+    if scene.previous:
+        attributes["oldrev"] = scene.previous
     return {
         "object_kind": "merge_request",
         "event_type": "merge_request",

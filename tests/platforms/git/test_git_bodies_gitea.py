@@ -156,7 +156,9 @@ def test_a_pushed_head_synchronizes_its_pull_request(one, git, work) -> None:
     assert pushed.event == "push"
     assert headers["X-Gitea-Event"] == "pull_request"
     assert headers["X-Gitea-Event-Type"] == "pull_request_sync"
-    assert json.loads(synchronized.body)["action"] == "synchronized"
+    body = json.loads(synchronized.body)
+    assert body["action"] == "synchronized"
+    assert (body["before"], body["after"]) == (json.loads(pushed.body)["before"], json.loads(pushed.body)["after"])
 
 
 def test_a_merge_is_pull_request_closed_and_push(one) -> None:
@@ -292,12 +294,20 @@ def test_a_get_hook_has_its_payload_in_the_query(one) -> None:
 
 def test_forgejo_adds_its_own_headers(scene) -> None:
     one = scene("forgejo")
-    hook = one.host.add_hook("acme/app", url="http://forgejo.test/", secret="k", kind="forgejo")
     one.host.commit("acme/app", {"a": "1"})
-    sent = next(outgoing for outgoing in one.sent() if outgoing.url == hook.url)
-    headers = dict(sent.headers)
+    headers = dict(one.sent()[-1].headers)
     assert headers["X-Forgejo-Event"] == headers["X-Gitea-Event"] == "push"
     assert headers["X-Forgejo-Signature"] == headers["X-Gitea-Signature"]
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"), [("acme/app", "repository"), ("acme", "user"), ("", "system")], ids=["own", "owner's", "host's"]
+)
+def test_the_level_of_the_hook_is_told(one, target: str, kind: str) -> None:
+    one.host.add_hook(target, url="http://level.test/")
+    one.host.commit("acme/app", {"a": "1"})
+    sent = next(outgoing for outgoing in one.sent() if outgoing.url == "http://level.test/")
+    assert dict(sent.headers)["X-Gitea-Hook-Installation-Target-Type"] == kind
 
 
 @pytest.mark.parametrize(
