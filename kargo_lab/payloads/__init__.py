@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kargo_lab.errors import ManifestError, Misfit
-from kargo_lab.payloads.corpus import RECEIVERS, Entry, entries, load, render
+from kargo_lab.payloads.corpus import RECEIVERS, Entry, entries, known_parameters, load, render
 from kargo_lab.payloads.format import File, Request, of_request, parse, unparse
 from kargo_lab.payloads.sending import Outcome, as_curl, send
 from kargo_lab.payloads.signing import SCHEMES, sign
@@ -26,6 +26,7 @@ __all__ = [
     "Request",
     "as_curl",
     "entries",
+    "known_parameters",
     "load",
     "of_request",
     "parse",

@@ -93,11 +93,17 @@ def render(platform: str, event: str, variant: str = "", **parameters: object) -
     return file.request(values(file, platform, given))
 
 
+def known_parameters(file: File, platform: str) -> frozenset[str]:
+    """The parameters that may be set for a file: those it declares, and those they are made of."""
+    root = shipped.folder("payloads")
+    return frozenset(_closure(file.parameters, {**_defaults(root), **_defaults(root / platform), **file.settings}))
+
+
 def values(file: File, platform: str, given: Mapping[str, str]) -> Mapping[str, str]:
     """The values of all parameters of a file: given ones before its own before the platform's before everybody's."""
     root = shipped.folder("payloads")
     chosen = {**_defaults(root), **_defaults(root / platform), **file.settings}
-    known = _closure(file.parameters, chosen)
+    known = known_parameters(file, platform)
     unknown = sorted(set(given) - known)
     if unknown:
         raise UsageError(f"{file.origin} has no parameter {', '.join(unknown)}; it has {', '.join(sorted(known))}")
