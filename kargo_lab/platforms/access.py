@@ -128,7 +128,7 @@ class AccessLog:
             received_bytes=int(environ.get("CONTENT_LENGTH") or 0),
             sent_bytes=sent,
             seconds=(self._now() - started).total_seconds(),
-            user=_user(environ.get("HTTP_AUTHORIZATION", "")),
+            user=user_of(environ.get("HTTP_AUTHORIZATION", "")),
             user_agent=environ.get("HTTP_USER_AGENT", ""),
         )
 
@@ -179,7 +179,8 @@ def _has_body(environ: Environ, status: int) -> bool:
     return environ.get("REQUEST_METHOD") != "HEAD" and status not in bodiless
 
 
-def _user(authorization: str) -> str:
+def user_of(authorization: str) -> str:
+    """The name in Basic credentials, `bearer` for a token, empty for neither."""
     scheme, _, rest = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return "bearer"

@@ -25,6 +25,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+STOPPING = "kargo_lab.stopping"  # environ key: the event that the server is about to end, for faults that wait
 SOCKET = "kargo_lab.socket"  # environ key: the connection's own socket, for faults
 LARGEST_BODY = 1 << 42  # bytes; layers are large, and waitress' own limit is 1 GiB
 STOP_SECONDS = 5
@@ -47,6 +48,8 @@ class _Task(WSGITask):
     def get_environment(self) -> Any:
         environ = super().get_environment()
         environ[SOCKET] = self.channel.socket
+        server: Any = self.channel.server  # ours, which has the event
+        environ[STOPPING] = server.stopping
         return environ
 
 
@@ -64,6 +67,7 @@ class _Channel(HTTPChannel):
 
 class _TcpServer(TcpWSGIServer):
     channel_class = _Channel
+    stopping: threading.Event
 
 
 class _Workers(ThreadedTaskDispatcher):
@@ -114,6 +118,7 @@ class Server:
         except OSError:
             wasyncore.close_all(self._map)
             raise
+        self._server.stopping = self.stopping
         self._workers.set_thread_count(self._threads)
         self.port = int(self._server.effective_port)
         self.stopping.clear()
