@@ -18,14 +18,13 @@ import attrs
 
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules.expressions import evaluator, printing
+from kargo_lab.rules.expressions.builtins.numbers import parse_float
 from kargo_lab.rules.expressions.checker import check
 from kargo_lab.rules.expressions.dates import LOCAL, Duration, Month, Time, Weekday
 from kargo_lab.rules.expressions.environments import (
     CRITERIA,
     GENERIC,
     PLAIN,
-    TEMPLATE,
-    TEMPLATE_1_11,
     Artifact,
     Artifacts,
     Commit,
@@ -35,6 +34,7 @@ from kargo_lab.rules.expressions.environments import (
     criteria_functions,
     request_variables,
     tag_variables,
+    template_environment,
 )
 from kargo_lab.rules.expressions.frame import Frame
 from kargo_lab.rules.expressions.limits import LIMITS, Limits
@@ -47,8 +47,7 @@ __all__ = [
     "GENERIC",
     "LIMITS",
     "PLAIN",
-    "TEMPLATE",
-    "TEMPLATE_1_11",
+    "VERSION",
     "Artifact",
     "Artifacts",
     "Commit",
@@ -67,9 +66,14 @@ __all__ = [
     "commit_variables",
     "compile",
     "criteria_functions",
+    "json_of",
     "matched",
+    "parse_boolean",
+    "parse_float",
+    "plain_of",
     "request_variables",
     "tag_variables",
+    "template_environment",
     "text_of",
 ]
 
@@ -89,17 +93,23 @@ class Program:
     _run: Callable[[Frame], Value] = attrs.field(repr=False)
     _slots: int = attrs.field(repr=False)
 
-    def run(self, variables: Mapping[str, Value] | None = None, *, now: datetime | Time | None = None) -> Value:
+    def run(
+        self,
+        variables: Mapping[str, Value] | None = None,
+        *,
+        functions: Mapping[str, Value] | None = None,
+        now: datetime | Time | None = None,
+    ) -> Value:
         """The value of the expression; an ExpressionError of stage `run` if there is none.
 
-        `variables` are the names of the environment, or its declared functions where it has no
-        names. Their values are JSON's, or those of `values`; a datetime is taken as a Go time.
-        `now` is the moment that `now()` gives; the wall clock's if it is left out.
+        `variables` hold JSON's values, or those of `values`; a datetime is taken as a Go time.
+        `functions` are those that the environment declares. `now` is the moment that `now()` gives;
+        the wall clock's if it is left out.
         """
         given = {name: _taken(value) for name, value in (variables or {}).items()}
         frame = Frame(
             given if self.environment.variables else None,
-            given,
+            functions or {},
             slots=self._slots,
             limits=self.limits,
             now=lambda: _moment(now),
@@ -135,22 +145,42 @@ def compile(  # noqa: A001  (reads as re.compile does)
         tree = parse(text, version=numbers, limits=limits)
         check(tree, text, environment.functions, numbers)
         tree = optimize(tree, text, numbers)
-        compiler = evaluator.Compiler(text, frozenset(environment.functions))
-        run = compiler.build(tree)
+        run, slots = evaluator.build(tree, text, frozenset(environment.functions))
     except _TOO_MUCH:
         raise ExpressionError("the expression is nested too deeply", text) from None
-    return Program(text, environment, limits, run, compiler.slots)
+    return Program(text, environment, limits, run, slots)
 
 
-def text_of(value: Value) -> str:
-    """A value as Go's `fmt` prints it, which is what `string()` gives."""
-    frame = Frame(None, {}, slots=0, limits=LIMITS, now=lambda: _moment(None))
+def _outside(make: Callable[[Frame], Value]) -> Value:
+    """Something made of a value outside an evaluation, under the limits of one."""
     try:
-        return printing.text(value, frame)
+        return make(Frame(None, {}, slots=0, limits=LIMITS, now=lambda: _moment(None)))
     except Failure as failure:
         raise ExpressionError(failure.message, "", stage="run") from None
     except _TOO_MUCH as error:
         raise ExpressionError(_exhausted(error), "", stage="run") from None
+
+
+def text_of(value: Value) -> str:
+    """A value as Go's `fmt` prints it, which is what `string()` gives."""
+    return str(_outside(lambda frame: printing.text(value, frame)))
+
+
+def json_of(value: Value, *, indent: str = "") -> str:
+    """A value as Go's json.Marshal writes it, or MarshalIndent with an `indent`."""
+    return str(_outside(lambda frame: printing.json_text(value, frame, indent=indent)))
+
+
+def plain_of(value: Value) -> object:
+    """A value as JSON's own kinds: dict, list, str, int, float, bool, None."""
+    return _outside(lambda frame: printing.plain(value, frame))
+
+
+def parse_boolean(text: str) -> bool:
+    """Go's ParseBool; ValueError for any other text."""
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise ValueError(text)
 
 
 def accepted(value: Value) -> bool:
@@ -159,11 +189,10 @@ def accepted(value: Value) -> bool:
     So 1 and "T" count as true. Anything that reads as no boolean is an ExpressionError.
     """
     printed = text_of(value)
-    if printed in _TRUE:
-        return True
-    if printed in _FALSE:
-        return False
-    raise ExpressionError(f"the result is no boolean: {printed[:100]!r}", printed[:100], stage="run")
+    try:
+        return parse_boolean(printed)
+    except ValueError:
+        raise ExpressionError("the result is no boolean", printed[:100], stage="run") from None
 
 
 def matched(value: Value) -> bool:

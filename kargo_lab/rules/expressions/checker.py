@@ -6,10 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kargo_lab.errors import ExpressionError, PatternError
 from kargo_lab.rules.expressions import nodes, signatures
-from kargo_lab.rules.expressions.operands import branches, either, is_bool, is_string, joined
-from kargo_lab.rules.expressions.operators import pattern
-from kargo_lab.rules.expressions.parser import BUILTINS, PREDICATES
-from kargo_lab.rules.expressions.types import (
+from kargo_lab.rules.expressions.natures import (
     ANY,
     ARRAY,
     BOOL,
@@ -32,6 +29,9 @@ from kargo_lab.rules.expressions.types import (
     common,
     list_of,
 )
+from kargo_lab.rules.expressions.operands import branches, either, is_bool, is_string, joined
+from kargo_lab.rules.expressions.operators import pattern
+from kargo_lab.rules.expressions.parser import BUILTINS, PREDICATES
 
 Functions = Mapping[str, tuple[GoType, ...]]
 _BOOLEAN_PREDICATES = frozenset(

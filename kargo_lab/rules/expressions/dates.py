@@ -24,8 +24,11 @@ _FAR_PAST, _FAR_FUTURE = -62_135_000_000, 253_402_000_000  # seconds, well insid
 
 _CYCLE_SECONDS = 146_097 * DAY_SECONDS
 
-MONTHS = tuple(["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"])
-WEEKDAYS = tuple(["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"])
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 
 @attrs.frozen(order=True)

@@ -9,17 +9,19 @@ Sources: discovery.md 4.7, 7.8 and A.1; receivers.md 5.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import attrs
 
 from kargo_lab.rules.expressions.dates import Time
 from kargo_lab.rules.expressions.gotypes import TIME
-from kargo_lab.rules.expressions.types import (
+from kargo_lab.rules.expressions.moments import METHODS, method
+from kargo_lab.rules.expressions.natures import (
     ANY,
     BOOL,
     MAP,
@@ -43,6 +45,7 @@ from kargo_lab.rules.expressions.values import (
 )
 
 Normalize = Callable[[str], str]
+_Found = TypeVar("_Found")
 _API = "github.com/akuity/kargo/api/v1alpha1."
 
 
@@ -65,19 +68,12 @@ PLAIN = Environment(name="plain")
 GENERIC = Environment(name="generic")
 """The generic receiver's `whenExpression`: as PLAIN, with the values of `request_variables`."""
 
-TEMPLATE = Environment(
-    name="template",
-    functions=MappingProxyType({name: (function(ANY, result=STRING),) for name in ("quote", "unsafeQuote")}),
-)
-"""A template of the generic receiver, up to Kargo 1.10."""
 
-TEMPLATE_1_11 = Environment(
-    name="template",
-    functions=MappingProxyType(
-        {**TEMPLATE.functions, **{name: (function(ANY, result=STRING),) for name in ("asYAML", "asJSON")}}
-    ),
-)
-"""A template of the generic receiver, from Kargo 1.11 on."""
+@functools.lru_cache(maxsize=16)
+def template_environment(functions: tuple[str, ...]) -> Environment:
+    """The environment of a template: as GENERIC, with the named functions from any value to text."""
+    return Environment(name="template", functions={name: (function(ANY, result=STRING),) for name in functions})
+
 
 # The API's wrapper around a time: Time's methods, but these two take another wrapper.
 _wrapper_methods: dict[str, GoType] = dict(TIME.methods)
@@ -125,11 +121,11 @@ CRITERIA = Environment(
 
 
 def commit_variables(
-    *, id: str, commit_date: datetime | Time, author: str, committer: str, subject: str
+    *, commit_id: str, commit_date: datetime | Time, author: str, committer: str, subject: str
 ) -> dict[str, Value]:
     """The variables of a filter on commits. The date keeps its zone."""
     return {
-        "id": id,
+        "id": commit_id,
         "commitDate": _moment(commit_date),
         "author": author,
         "committer": committer,
@@ -140,7 +136,7 @@ def commit_variables(
 def tag_variables(
     *,
     tag: str,
-    id: str,
+    commit_id: str,
     creator_date: datetime | Time,
     author: str,
     committer: str,
@@ -151,7 +147,7 @@ def tag_variables(
     """The variables of a filter on tags; tagger and annotation are empty for lightweight ones."""
     return {
         "tag": tag,
-        "id": id,
+        "id": commit_id,
         "creatorDate": _moment(creator_date),
         "author": author,
         "committer": committer,
@@ -169,15 +165,15 @@ def _wrapped(value: datetime | Time | None) -> Struct | None:
     """A time as the API holds it: absent, or a wrapper with the methods of the time inside."""
     if value is None:
         return None
-    from kargo_lab.rules.expressions.moments import METHODS, method
-
     inside = _moment(value)
     methods = {name: found for name in METHODS[Time] if (found := method(inside, name))}
-    wrapper = Struct("k8s.io/apimachinery/pkg/apis/meta/v1.Time", {"Time": inside}, methods)
     for name in ("Before", "Equal"):
-        own = methods[name]
-        methods[name] = Function(name, lambda other, own=own: own.call(other.fields["Time"]), (Struct,))
-    return wrapper
+        methods[name] = _between_wrappers(methods[name])
+    return Struct("k8s.io/apimachinery/pkg/apis/meta/v1.Time", {"Time": inside}, methods)
+
+
+def _between_wrappers(own: Function) -> Function:
+    return Function(own.name, lambda other: own.call(other.fields["Time"]), (Struct,))
 
 
 @attrs.frozen(kw_only=True)
@@ -231,31 +227,30 @@ def criteria_functions(
 ) -> dict[str, Value]:
     """The functions of CRITERIA over what was discovered; nil where nothing matches."""
 
+    def newest(found: Iterable[tuple[str, Sequence[_Found]]], name: str, normalize: Normalize) -> _Found | None:
+        wanted = normalize(name)
+        return next((results[0] for known, results in found if normalize(known) == wanted and results), None)
+
     def commit_from(url: str) -> Value:
-        for known, commits in discovered.commits:
-            if normalize_git(known) == normalize_git(url) and commits:
-                return _commit(commits[0])
-        return None
+        found = newest(discovered.commits, url, normalize_git)
+        return _commit(found) if found else None
 
     def image_from(url: str) -> Value:
-        for known, images in discovered.images:
-            if normalize_image(known) == normalize_image(url) and images:
-                return _image(images[0])
-        return None
+        found = newest(discovered.images, url, normalize_image)
+        return _image(found) if found else None
 
     def chart_from(url: str, name: str = "") -> Value:
-        wanted = normalize_chart(url)
-        for known, chart, versions in discovered.charts:
-            if normalize_chart(known) == wanted and name in {"", chart} and versions:
-                fields = {"RepoURL": wanted, "Name": chart, "Version": versions[0], "SubscriptionName": ""}
-                return Struct(f"{_API}Chart", fields)
-        return None
+        named = [
+            (known, [(chart, version) for version in versions[:1]])
+            for known, chart, versions in discovered.charts
+            if name in {"", chart}
+        ]
+        found = newest(named, url, normalize_chart)
+        return _chart(normalize_chart(url), *found) if found else None
 
     def artifact_from(name: str) -> Value:
-        for known, found in discovered.artifacts:
-            if known == name and found:
-                return _artifact(found[0])
-        return None
+        found = newest(discovered.artifacts, name, str)
+        return _artifact(found) if found else None
 
     return {
         "commitFrom": Function("commitFrom", commit_from, (str,)),
@@ -263,6 +258,10 @@ def criteria_functions(
         "chartFrom": Function("chartFrom", chart_from, (str, str), variadic=True),
         "artifactFrom": Function("artifactFrom", artifact_from, (str,)),
     }
+
+
+def _chart(url: str, name: str, version: str) -> Struct:
+    return Struct(f"{_API}Chart", {"RepoURL": url, "Name": name, "Version": version, "SubscriptionName": ""})
 
 
 def _commit(commit: Commit) -> Struct:

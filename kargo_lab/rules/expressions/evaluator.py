@@ -12,8 +12,8 @@ from kargo_lab.errors import ExpressionError, PatternError
 from kargo_lab.rules.expressions import builtins, loops, nodes, operators
 from kargo_lab.rules.expressions.dates import ZERO_TIME, Duration, Time
 from kargo_lab.rules.expressions.frame import Frame, element
+from kargo_lab.rules.expressions.natures import INT, STRING
 from kargo_lab.rules.expressions.operators import boolean
-from kargo_lab.rules.expressions.types import INT, STRING
 from kargo_lab.rules.expressions.values import (
     Byte,
     Failure,
@@ -37,7 +37,13 @@ class _Ended(Exception):  # noqa: N818  (no error: `?.` met a nil and its chain 
 _ENDED = _Ended()
 
 
-class Compiler:
+def build(tree: nodes.Node, text: str, declared: frozenset[str]) -> tuple[Run, int]:
+    """The function that evaluates `tree`, and how many slots for variables its frame needs."""
+    compiler = _Compiler(text, declared)
+    return compiler.build(tree), compiler.slots
+
+
+class _Compiler:
     """Builds the closures; knows which slot each `let` name has."""
 
     def __init__(self, text: str, declared: frozenset[str]) -> None:
@@ -445,22 +451,22 @@ def called(function: Value, arguments: list[Value]) -> Value:
 
 
 _BUILDERS: Mapping[type[nodes.Node], Callable[..., Run]] = {
-    nodes.Literal: Compiler.literal,
-    nodes.Nil: Compiler.nil,
-    nodes.Name: Compiler.name,
-    nodes.Unary: Compiler.unary,
-    nodes.Binary: Compiler.binary,
-    nodes.Chain: Compiler.chain,
-    nodes.Member: Compiler.member,
-    nodes.Slice: Compiler.slice,
-    nodes.Call: Compiler.call,
-    nodes.Builtin: Compiler.builtin,
-    nodes.Predicate: Compiler.predicate,
-    nodes.Pointer: Compiler.pointer,
-    nodes.Let: Compiler.let,
-    nodes.Sequence: Compiler.sequence,
-    nodes.Conditional: Compiler.conditional,
-    nodes.List: Compiler.list,
-    nodes.Map: Compiler.map,
-    nodes.Sum: Compiler.sum,
+    nodes.Literal: _Compiler.literal,
+    nodes.Nil: _Compiler.nil,
+    nodes.Name: _Compiler.name,
+    nodes.Unary: _Compiler.unary,
+    nodes.Binary: _Compiler.binary,
+    nodes.Chain: _Compiler.chain,
+    nodes.Member: _Compiler.member,
+    nodes.Slice: _Compiler.slice,
+    nodes.Call: _Compiler.call,
+    nodes.Builtin: _Compiler.builtin,
+    nodes.Predicate: _Compiler.predicate,
+    nodes.Pointer: _Compiler.pointer,
+    nodes.Let: _Compiler.let,
+    nodes.Sequence: _Compiler.sequence,
+    nodes.Conditional: _Compiler.conditional,
+    nodes.List: _Compiler.list,
+    nodes.Map: _Compiler.map,
+    nodes.Sum: _Compiler.sum,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kargo_lab.rules.expressions.types import (
+from kargo_lab.rules.expressions.natures import (
     BOOL,
     BYTES,
     FLOAT,

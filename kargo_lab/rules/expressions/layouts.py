@@ -69,7 +69,7 @@ def _offset_text(element: str, offset: int) -> str:
     parts = [f"{hours:02d}"]
     if element[3:4]:
         parts.append(f"{minutes:02d}")
-    if element.endswith("0000") or element.endswith("00:00"):
+    if element.endswith(("0000", "00:00")):
         parts.append(f"{seconds:02d}")
     return sign + (":" if ":" in element else "").join(parts)
 
@@ -129,7 +129,7 @@ def _zone_number(offset: int) -> str:
     return f"{'-' if offset < 0 else '+'}{size // 60:02d}{size % 60:02d}"
 
 
-class _Bad(ValueError):
+class _Bad(ValueError):  # noqa: N818  (never leaves this module)
     """A text that does not fit its layout."""
 
 
@@ -160,11 +160,12 @@ def parse_time(text: str, layout: str, place: Location | None = None) -> Time:
             rest = _skipped(rest, literal)
             if element:
                 rest = _reader(element)(parts, element, rest, pieces[index + 1])
-        if rest:
-            raise _Bad("extra text")
-        return _assembled(parts, place)
+        parsed = _assembled(parts, place)
     except (_Bad, IndexError):
         raise ValueError(f'parsing time "{text}" as "{layout}" failed') from None
+    if rest:
+        raise ValueError(f'parsing time "{text}": extra text: "{rest}"')
+    return parsed
 
 
 def _skipped(rest: str, literal: str) -> str:

@@ -30,13 +30,13 @@ Run = Callable[[Frame], Value]
 class Loop:
     """A built-in with its parts built: what one evaluation of it needs to know."""
 
-    __slots__ = ("collection", "extra", "mapped", "name", "position", "predicate", "threshold", "throws", "weight")
+    __slots__ = ("collection", "mapped", "name", "position", "predicate", "third", "threshold", "throws", "weight")
 
     def __init__(self, node: nodes.Builtin, build: Callable[[nodes.Node], Run]) -> None:
         self.name, self.position = node.name, node.position
         self.collection = build(node.arguments[0])
         self.predicate = build(node.arguments[1]) if len(node.arguments) > 1 else element
-        self.extra = build(node.arguments[2]) if len(node.arguments) > 2 else None
+        self.third = build(node.arguments[2]) if len(node.arguments) > 2 else None
         self.mapped = build(node.mapped) if node.mapped else element
         self.threshold, self.throws = node.threshold, node.throws
         self.weight = _weight(node)
@@ -208,7 +208,7 @@ def ordered(keys: list[Value], frame: Frame, *, largest_first: bool) -> list[int
 
 
 def _sort_by(loop: Loop, frame: Frame, found: Any) -> Value:
-    order = loop.extra(frame) if loop.extra else "asc"
+    order = loop.third(frame) if loop.third else "asc"
     largest_first = descending(order, known="unknown order, use asc or desc")
     keys = list(_walk(loop, frame, found))
     places = ordered(keys, frame, largest_first=largest_first)
@@ -218,8 +218,8 @@ def _sort_by(loop: Loop, frame: Frame, found: Any) -> Value:
 
 def _reduce(loop: Loop, frame: Frame, found: Any) -> Value:
     start = 0
-    if loop.extra is not None:
-        frame.accumulated = loop.extra(frame)
+    if loop.third is not None:
+        frame.accumulated = loop.third(frame)
     elif not len(found):
         raise Failure("reduce of empty array with no initial value")
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from kargo_lab.rules.expressions.types import UNKNOWN, Nature
+from kargo_lab.rules.expressions.natures import UNKNOWN, Nature
 
 
 class Node:
@@ -108,10 +108,10 @@ class Member(Node):
     __slots__ = ("method", "optional", "owner", "property")
     children = ("owner", "property")
 
-    def __init__(self, position: int, owner: Node, property: Node, *, optional: bool = False) -> None:
+    def __init__(self, position: int, owner: Node, key: Node, *, optional: bool = False) -> None:
         super().__init__(position)
-        self.owner, self.property, self.optional, self.method = owner, property, optional, False
-        self.below(owner, property)
+        self.owner, self.property, self.optional, self.method = owner, key, optional, False
+        self.below(owner, key)
 
 
 class Slice(Node):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from kargo_lab.rules.expressions.gotypes import DURATION, TIME
-from kargo_lab.rules.expressions.types import (
+from kargo_lab.rules.expressions.natures import (
     ARRAY,
     BOOL,
     BOOL_KIND,
@@ -25,10 +25,12 @@ Test = Callable[[Nature], bool]
 
 
 def is_bool(nature: Nature) -> bool:
+    """True for booleans."""
     return nature.kind == BOOL_KIND
 
 
 def is_string(nature: Nature) -> bool:
+    """True for texts."""
     return nature.kind == STRING_KIND
 
 

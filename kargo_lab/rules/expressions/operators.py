@@ -48,6 +48,7 @@ def _mismatch(operator: str, left: Value, right: Value) -> Failure:
 
 
 def add(left: Value, right: Value, frame: Frame) -> Value:
+    """`+`: numbers, texts, times and durations."""
     kinds = type(left), type(right)
     if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
         if float in kinds:
@@ -67,6 +68,7 @@ def add(left: Value, right: Value, frame: Frame) -> Value:
 
 
 def subtract(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    """`-`: numbers, times and durations."""
     kinds = type(left), type(right)
     if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
         if float in kinds:
@@ -82,6 +84,7 @@ def subtract(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001 
 
 
 def multiply(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    """`*`: numbers, and durations with numbers."""
     kinds = type(left), type(right)
     if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
         if float in kinds:
@@ -96,6 +99,7 @@ def multiply(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001 
 
 
 def divide(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    """`/`, always a float."""
     if type(left) in NUMBERS and type(right) in NUMBERS:
         return quotient(float(left), float(right))
     raise _mismatch("/", left, right)
@@ -111,6 +115,7 @@ def quotient(left: float, right: float) -> float:
 
 
 def modulo(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    """`%`, integers only."""
     if type(left) in INTEGERS and type(right) in INTEGERS:
         return remainder(int(left), int(right))
     raise _mismatch("%", left, right)
@@ -125,6 +130,7 @@ def remainder(left: int, right: int) -> int:
 
 
 def power(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+    """`**` and `^`, always a float."""
     if type(left) in NUMBERS and type(right) in NUMBERS:
         return raised(float(left), float(right))
     raise Failure(f"invalid operation: float({type_name(left if type(left) not in NUMBERS else right)})")
@@ -355,6 +361,7 @@ def sliced(owner: Value, start: Value, end: Value) -> Value:
 
 
 def matches(left: Value, right: Value, frame: Frame) -> bool:
+    """`matches` with a pattern that is known only now."""
     if is_nil(left) or is_nil(right):
         return False
     try:

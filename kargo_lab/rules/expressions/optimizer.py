@@ -11,8 +11,8 @@ from typing import Any
 
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules.expressions import nodes
+from kargo_lab.rules.expressions.natures import BOOL, FLOAT, INT, INT_KIND, NATURE, STRING
 from kargo_lab.rules.expressions.operators import quotient, raised, remainder
-from kargo_lab.rules.expressions.types import BOOL, FLOAT, INT, INT_KIND, NATURE, STRING
 from kargo_lab.rules.expressions.values import wrapped
 
 Rewrite = Callable[[nodes.Node], nodes.Node | None]
@@ -110,7 +110,7 @@ def _membership(node: nodes.Node) -> nodes.Node | None:
     """`x in ["a", "b"]`, and `x in [1, 2]` with a known int x, look into a table."""
     if not (isinstance(node, nodes.Binary) and node.operator == "in" and isinstance(node.right, nodes.List)):
         return None
-    values = [item.value if isinstance(item, nodes.Literal) else None for item in node.right.items]
+    values: list[Any] = [_constant(item) for item in node.right.items]
     wanted = int if node.left.nature.kind == INT_KIND and all(type(value) is int for value in values) else str
     if not values or any(type(value) is not wanted for value in values):
         return None
@@ -224,13 +224,12 @@ def _fold_arithmetic(node: nodes.Binary) -> nodes.Node | None:
     return None
 
 
-def _range_of(node: nodes.Node) -> tuple[nodes.Literal, nodes.Literal] | None:
+def _range_of(node: nodes.Node) -> tuple[nodes.Node, nodes.Node] | None:
     """The ends of a range of two integer literals."""
     if isinstance(node, nodes.Binary) and node.operator == "..":
         start, end = node.left, node.right
-        if isinstance(start, nodes.Literal) and isinstance(end, nodes.Literal):
-            if type(start.value) is int and type(end.value) is int:
-                return start, end
+        if type(_constant(start)) is int and type(_constant(end)) is int:
+            return start, end
     return None
 
 
@@ -357,10 +356,13 @@ def _sum_range(node: nodes.Node) -> nodes.Node | None:
     if not isinstance(node, nodes.Builtin) or node.name not in {"sum", "reduce"}:
         return None
     ends = _range_of(node.arguments[0])
-    if ends is None or ends[1].value < ends[0].value:
+    if ends is None:
         return None
-    count = wrapped(ends[1].value - ends[0].value + 1)
-    product = wrapped(count * wrapped(ends[0].value + ends[1].value))
+    first, last = map(_constant, ends)
+    if last < first:
+        return None
+    count = wrapped(last - first + 1)
+    product = wrapped(count * wrapped(first + last))
     total = -(-product // 2) if product < 0 else product // 2
     body = _body(node.arguments[1]) if len(node.arguments) > 1 else None
     value: int | None

@@ -102,12 +102,12 @@ def _sortable(key: Value) -> tuple[float, bytes]:
 def json_text(value: Value, frame: Frame, *, indent: str = "") -> str:
     """JSON as Go's Marshal writes it, or MarshalIndent with `indent`."""
     try:
-        return jsonwrite.dumps(_plain(value, frame), indent=indent)
+        return jsonwrite.dumps(plain(value, frame), indent=indent)
     except RuleError as error:
         raise Failure(error.message) from None
 
 
-def _plain(value: Value, frame: Frame) -> object:
+def plain(value: Value, frame: Frame) -> object:
     """A value as JSON's own kinds."""
     kind = type(value)
     if is_nil(value):
@@ -122,14 +122,14 @@ def _plain(value: Value, frame: Frame) -> object:
         return base64.b64encode(value).decode()
     if kind in LISTS:
         frame.work(len(value))
-        return [_plain(item, frame) for item in value]
+        return [plain(item, frame) for item in value]
     if kind is AnyMap or kind is Function:
         raise Failure(f"json: unsupported type: {type_name(value)}")
     if kind in MAPS:
         frame.work(len(value))
-        return {key: _plain(item, frame) for key, item in value.items()}
+        return {key: plain(item, frame) for key, item in value.items()}
     if kind is Struct:
-        return {name[0].lower() + name[1:]: _plain(item, frame) for name, item in value.fields.items()}
+        return {name[0].lower() + name[1:]: plain(item, frame) for name, item in value.fields.items()}
     if kind is Location:
         return {}
     return value

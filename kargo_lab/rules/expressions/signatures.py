@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from kargo_lab.rules.expressions.gotypes import DURATION, LOCATION, TIME
-from kargo_lab.rules.expressions.types import (
+from kargo_lab.rules.expressions.natures import (
     ANY,
     ANY_MAP,
     ARRAY,

@@ -111,7 +111,7 @@ class Struct:
 
     go: str
     fields: Mapping[str, Value]
-    methods: Mapping[str, Callable[..., Value]] = attrs.field(factory=dict)
+    methods: Mapping[str, Function] = attrs.field(factory=dict)
 
 
 @attrs.frozen(eq=False)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from kargo_lab.rules.expressions.builtins import collections, moments, numbers, text
+from kargo_lab.rules.expressions.builtins import lists, moments, numbers, text
 from kargo_lab.rules.expressions.signatures import OVERLOADS
 from kargo_lab.rules.expressions.values import Value
 
 BUILTINS: Mapping[str, Callable[..., Value]] = MappingProxyType(
-    {**text.FUNCTIONS, **numbers.FUNCTIONS, **collections.FUNCTIONS, **moments.FUNCTIONS}
+    {**text.FUNCTIONS, **numbers.FUNCTIONS, **lists.FUNCTIONS, **moments.FUNCTIONS}
 )
 
 

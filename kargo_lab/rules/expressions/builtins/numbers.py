@@ -129,38 +129,28 @@ def _half_away(number: float) -> float:
     return whole + math.copysign(1, number) if abs(number - whole) >= 0.5 else whole
 
 
+_NAMED_NUMBERS = frozenset({Duration, Month, Weekday})
+
+
 def _extreme(name: str, better: operators.Operation) -> Callable[..., Value]:
     """`max` and `min`; lists in lists are opened. A single argument of another kind is its own answer."""
 
-    def pick(frame: Frame, *arguments: Value) -> Value:
-        best: Value = None
-        for value in arguments:
-            kind = type(value)
-            if kind in LISTS:
-                value = best_of(frame, value)
-                if value is None:
-                    continue
-            elif kind not in NUMBERS and kind not in {Duration, Month, Weekday}:
-                if len(arguments) == 1:
-                    return value
-                raise Failure(f"invalid argument for {name} (type {type_name(value)})")
-            if best is None or better(best, value, frame):
-                best = value
-        return best
-
-    def best_of(frame: Frame, values: Sequence[Value]) -> Value:
+    def best(frame: Frame, values: Sequence[Value], kinds: frozenset[type]) -> Value:
         frame.work(len(values))
-        best: Value = None
-        for value in elements(values):
+        found: Value = None
+        for value in values:
             if type(value) in LISTS:
-                value = best_of(frame, value)
-                if value is None:
-                    continue
-            elif type(value) not in NUMBERS:
+                value = best(frame, elements(value), NUMBERS)
+            elif type(value) not in kinds:
                 raise Failure(f"invalid argument for {name} (type {type_name(value)})")
-            if best is None or better(best, value, frame):
-                best = value
-        return best
+            if value is not None and (found is None or better(found, value, frame)):
+                found = value
+        return found
+
+    def pick(frame: Frame, *arguments: Value) -> Value:
+        if len(arguments) == 1 and type(arguments[0]) not in LISTS:
+            return arguments[0]
+        return best(frame, arguments, NUMBERS | _NAMED_NUMBERS)
 
     return pick
 

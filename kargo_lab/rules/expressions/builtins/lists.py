@@ -44,7 +44,7 @@ def _type(_: Frame, value: Value) -> str:
     return _SIMPLE.get(kind) or _NAMED.get(kind) or ("int" if kind in INTEGERS else "unknown")
 
 
-def _len(frame: Frame, value: Value) -> int:
+def _len(_: Frame, value: Value) -> int:
     if type(value) is str or type(value) in LISTS or type(value) in MAPS:
         return len(value)
     raise Failure(f"invalid argument for len (type {type_name(value)})")

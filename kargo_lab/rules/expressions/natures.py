@@ -7,6 +7,7 @@ follow Go's reflection, so that the rules in `checker` read like the specificati
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -88,9 +89,9 @@ class Nature:
     __slots__ = ("builtin", "is_nil", "of", "type")
 
     def __init__(
-        self, type: GoType | None = None, *, is_nil: bool = False, of: Nature | None = None, builtin: str = ""
+        self, go: GoType | None = None, *, is_nil: bool = False, of: Nature | None = None, builtin: str = ""
     ) -> None:
-        self.type, self.is_nil, self.of, self.builtin = type, is_nil, of, builtin
+        self.type, self.is_nil, self.of, self.builtin = go, is_nil, of, builtin
 
     def __str__(self) -> str:
         if self.is_nil:
@@ -165,6 +166,6 @@ def list_of(element: Nature) -> Nature:
 
 def common(natures: Sequence[Nature]) -> Nature:
     """The nature of a list literal: its elements' if they share a kind."""
-    if any(before.kind != after.kind for before, after in zip(natures, natures[1:], strict=False)):
+    if any(before.kind != after.kind for before, after in itertools.pairwise(natures)):
         return NATURE[ARRAY]
     return list_of(natures[-1] if natures else UNKNOWN)

@@ -1,0 +1,150 @@
+"""Texts with expressions in them, as Kargo evaluates `name`, label values and index values.
+
+What a template gives has a type, and that type is guessed from the finished text: that is why a
+branch called `1` has to be quoted. The quirks are Kargo's and are kept, because the generic
+receiver turns a result that is no text into an error.
+
+Source: receivers.md 5.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from kargo_lab.errors import ExpressionError, RuleError
+from kargo_lab.rules import expressions, yamltext
+from kargo_lab.rules import json as gojson
+from kargo_lab.rules.expressions import (
+    LIMITS,
+    VERSION,
+    Function,
+    Limits,
+    Value,
+    json_of,
+    parse_boolean,
+    parse_float,
+    plain_of,
+    template_environment,
+)
+
+_DELIMITERS = (("${{", "}}"), ("${%", "%}"))
+
+
+def evaluate(
+    text: str,
+    variables: Mapping[str, Value],
+    *,
+    functions: tuple[str, ...] = ("quote", "unsafeQuote", "asYAML", "asJSON"),
+    version: str = VERSION,
+    limits: Limits = LIMITS,
+    now: datetime | None = None,
+) -> Value:
+    """The value of a template: str, float, bool, None, list or dict; an ExpressionError if there is none.
+
+    A text without an opening delimiter is itself. `functions` are the names in FUNCTIONS that the
+    Kargo release knows, its profile's `template_functions`.
+    """
+    if not any(opening in text for opening, _ in _DELIMITERS):
+        return text
+    environment = template_environment(functions)
+    calls = {name: FUNCTIONS[name] for name in functions}
+    parts: list[str] = []
+    rest = text
+    while True:
+        before, expression, rest = _next(rest)
+        parts.append(before)
+        if not expression:
+            # Nothing between delimiters reads to Kargo as "no more expressions": the rest stays text.
+            parts.append(rest)
+            break
+        program = expressions.compile(expression, environment=environment, version=version, limits=limits)
+        value = program.run(variables, functions=calls, now=now)
+        parts.append(value if isinstance(value, str) else json_of(value))
+        if sum(map(len, parts)) > limits.text:
+            raise ExpressionError(f"the template makes a text longer than {limits.text} characters", text, stage="run")
+    return typed("".join(parts))
+
+
+def _next(text: str) -> tuple[str, str, str]:
+    """What stands before the first expression, the expression, what follows; all before if there is none."""
+    found = [(text.find(opening), opening, closing) for opening, closing in _DELIMITERS if opening in text]
+    if not found:
+        return text, "", ""
+    start, opening, closing = min(found)
+    inside = start + len(opening)
+    end = text.find(closing, inside)
+    if end < 0:
+        raise ExpressionError(f"unclosed expression: expected {closing} before the end", text, start)
+    return text[:start], text[inside:end], text[end + len(closing) :]
+
+
+def typed(text: str) -> Value:
+    """The type that Kargo sees in a finished text; one newline at its end is set aside meanwhile."""
+    bare = text.removesuffix("\n")
+    newline = text[len(bare) :]
+    if len(bare) > 1 and bare[0] == bare[-1] == '"':
+        return bare[1:-1] + newline
+    for read in (parse_float, parse_boolean):
+        try:
+            return read(bare)
+        except ValueError:
+            continue
+    try:
+        return gojson.loads(bare.encode("utf-8", "surrogateescape"))
+    except (RuleError, UnicodeEncodeError):
+        return bare + newline
+
+
+def _quote(value: Value) -> str:
+    return _quoted(value) if isinstance(value, str) else _unsafe_quote(value)
+
+
+def _unsafe_quote(value: Value) -> str:
+    return f'"{json_of(value)}"'
+
+
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"} | {
+    '"': '\\"',
+    "\\": "\\\\",
+}
+
+
+def _quoted(text: str) -> str:
+    """Go's `%q`: what cannot be printed is escaped."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if "\udc80" <= character <= "\udcff":  # a stray byte
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _as_json(value: Value) -> str:
+    """In quotation marks, so that it stays a text."""
+    return '"' + json_of(value, indent="  ") + '\n"'
+
+
+def _as_yaml(value: Value) -> str:
+    return f'"{yamltext.dumps(plain_of(value))}"'
+
+
+_CALLS: Mapping[str, Callable[[Value], str]] = {
+    "quote": _quote,
+    "unsafeQuote": _unsafe_quote,
+    "asYAML": _as_yaml,
+    "asJSON": _as_json,
+}
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {name: Function(name, call, (object,)) for name, call in _CALLS.items()}
+)
+"""The implementations; which of them a template may call is its environment's matter."""
