@@ -44,7 +44,7 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         self._server = ThreadingHTTPServer((address, port), type("_Bound", (_Handler,), {"recorder": self}))
         self.url = f"http://{address}:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="recorder", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="recorder", daemon=True)
 
     def start(self) -> Self:
         """Serve in a thread of its own."""

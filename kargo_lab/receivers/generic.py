@@ -14,7 +14,7 @@ from kargo_lab.errors import ExpressionError
 from kargo_lab.profiles import Profile
 from kargo_lab.receivers.examination import Check, Examination, examine
 from kargo_lab.resources.configuration import GenericAction, TargetCriteria
-from kargo_lab.rules import expressions, urls
+from kargo_lab.rules import expressions, templates, urls
 from kargo_lab.rules import json as gojson
 from kargo_lab.wire import ActionPlan, Actions, Delivery, Refusal, Setup, Target, Verdict
 
@@ -103,12 +103,10 @@ def _target(criteria: TargetCriteria, variables: Mapping[str, expressions.Value]
 
 def _text(template: str, variables: Mapping[str, expressions.Value], profile: Profile) -> str:
     """The value of a template, which has to be text: what looks like a number or a boolean has become one."""
-    from kargo_lab.rules import templates
-
     value = templates.evaluate(template, variables, functions=profile.template_functions, version=profile.expr_version)
     if isinstance(value, str):
         return value
-    raise ExpressionError(f"the template gives no text but {gojson.dumps(value)}", template, stage="run")
+    raise ExpressionError(f"the template gives no text but {expressions.text_of(value)[:100]}", template, stage="run")
 
 
 def _echo(action: GenericAction) -> dict[str, Any]:
