@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 LIMIT = 2 * 1024**2  # bytes of a body; exactly that many are accepted
 TOO_LARGE = Answer(status=413, body={"error": f"content exceeds limit of {LIMIT} bytes"})
 INTERNAL_ERROR = Answer(status=500)
-_BAD_REQUEST = Answer(
-    status=400, body=None, headers=(("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"))
-)
+_BAD_REQUEST = Answer(status=400, body=None, headers=(("Content-Type", "text/plain; charset=utf-8"),))
 
 # What a server may put into the environ beyond WSGI.
 RAW_HEADERS = "kargo_lab.headers"  # the pairs as they came; else repeated headers arrive joined

@@ -104,6 +104,20 @@ def test_an_escaped_dot_segment_is_an_unknown_path() -> None:
         assert exchange(server.port, "POST /github/%2e%2e/x", "Content-Length: 0").status == 404
 
 
+def test_a_path_that_is_no_utf_8_is_unknown(running: Running) -> None:
+    assert exchange(running.port, "POST /%ff", "Content-Length: 0").status == 404
+
+
+def test_an_absolute_target_is_taken_by_its_path(running: Running) -> None:
+    assert exchange(running.port, "POST http://h/github/x", "Content-Length: 0").status == 200
+
+
+def test_a_broken_escape_is_a_bad_request() -> None:
+    with Server(Webhook(EchoLab())) as server:
+        seen = exchange(server.port, "POST /a%zz", "Content-Length: 0")
+    assert (seen.status, seen.body) == (400, b"400 Bad Request")
+
+
 def test_an_unclean_path_is_redirected(running: Running) -> None:
     seen = exchange(running.port, "POST //github/x?a=b", "Content-Length: 0")
     assert (seen.status, seen.headers["location"], seen.body) == (307, "/github/x?a=b", b"")
