@@ -49,7 +49,7 @@ class CommitFacts:
     def environment(self) -> dict[str, Any]:
         """What an expression filter sees."""
         return expressions.commit_variables(
-            id=self.id, commit_date=self.date, author=self.author, committer=self.committer, subject=self.subject
+            commit_id=self.id, commit_date=self.date, author=self.author, committer=self.committer, subject=self.subject
         )
 
 
@@ -70,7 +70,7 @@ class TagFacts:
         """What an expression filter sees."""
         return expressions.tag_variables(
             tag=self.name,
-            id=self.id,
+            commit_id=self.id,
             creator_date=self.date,
             author=self.author,
             committer=self.committer,
