@@ -130,7 +130,7 @@ class Scene:
 
     `url` is the host's address without a slash at the end; `logins` maps an e-mail address to the account that has
     it; `counts` are of branches, tags and open pull requests. `notice` numbers the events of the host. `previous` is
-    the old head of a pull request whose head moved.
+    the old head of a pull request whose head moved. `by_api` says that no push was made.
     """
 
     url: str
@@ -145,6 +145,7 @@ class Scene:
     logins: Mapping[str, str] = attrs.field(factory=dict)
     counts: Mapping[str, int] = attrs.field(factory=dict)
     push_options: tuple[str, ...] = ()
+    by_api: bool = False
 
     @property
     def html_url(self) -> str:

@@ -15,6 +15,7 @@ from kargo_lab.platforms.api_calls import MOST, PAGE, CallError, Calls, Route
 from kargo_lab.platforms.forge import InvalidCredentialsError, TakenError, UnknownError
 from kargo_lab.platforms.git_pulls import NotMergeableError
 from kargo_lab.platforms.git_repository import MergeConflictError
+from kargo_lab.platforms.gitea_remote import GiteaAddress
 from kargo_lab.platforms.githost import GitHost
 
 VERSION = "1.27.3"
@@ -22,7 +23,7 @@ VERSION = "1.27.3"
 _STATUSES = ((UnknownError, 404), (TakenError, 409), (MergeConflictError, 409), (NotMergeableError, 405))
 
 
-class Gitea(GitHost):
+class Gitea(GiteaAddress, GitHost):
     """A Gitea with one administrator; a push needs credentials, as at the real one.
 
     `api_url` is where its API begins; `username`, `password` and `token` are the administrator's.
@@ -32,15 +33,6 @@ class Gitea(GitHost):
         defaults: dict[str, Any] = {"persona": "gitea", "open_push": False}
         super().__init__(**(defaults | settings))
         self.username, self.password = self.admin.login, "lab-password"
-
-    @property
-    def api_url(self) -> str:
-        """Without a slash at the end."""
-        return f"{self.url}/api/v1"
-
-    def push_url(self, repository: str) -> str:
-        """Where `git push` may go, with the administrator's credentials inside."""
-        return f"http://{self.username}:{self.token}@{self.host}/{repository}.git"
 
 
 def create_app(host: GitHost) -> Flask:

@@ -237,7 +237,7 @@ def _create_tag(calls: Calls, owner: str, name: str) -> Any:
     _check_ref(store, f"refs/tags/{tag}")
     commit = commit_of(store, text_of(body, "target") or record.default_branch)
     message = text_of(body, "message") or None
-    made = calls.host.tag(record.full_name, tag, target=commit.id, message=message, by=calls.caller.login)
+    made = calls.host.tag(record.full_name, tag, target=commit.id, message=message, by=calls.caller.login, by_api=True)
     return jsonify(_show_tag(calls, record, store, tag, made)), 201
 
 

@@ -184,11 +184,15 @@ class GitHost(PullRequests):
         when: datetime | None = None,
         author: Person | None = None,
         by: str = "",
+        by_api: bool = False,
     ) -> str:
-        """Create or move a tag, annotated if there is a message; answers the ID of what the ref points at."""
+        """Create or move a tag, annotated if there is a message; answers the ID of what the ref points at.
+
+        `by_api` lets the hooks tell it as the platform's API does, where that differs from a push.
+        """
         record = self.forge.repository(repository)
         store = self.forge.store(record)
-        with self.pushing(record, self._actor(record, by)):
+        with self.pushing(record, self._actor(record, by), by_api=by_api):
             commit = store.resolve(target)
             if not commit:
                 raise UnknownError(f"there is no commit {target} in {repository}")
@@ -270,7 +274,7 @@ class GitHost(PullRequests):
     # -- telling -----------------------------------------------------------------------------
 
     @contextmanager
-    def pushing(self, repository: Repository, sender: Account) -> Iterator[list[str]]:
+    def pushing(self, repository: Repository, sender: Account, *, by_api: bool = False) -> Iterator[list[str]]:
         """Whatever happens to the refs inside is told to the hooks at the end, as one push.
 
         Push options may be put into the list that is given.
@@ -288,7 +292,7 @@ class GitHost(PullRequests):
             if self.forge.hooks_of(record):
                 limit = self.persona.commit_limit
                 changes = git_changes.describe(store, before, after, commit_limit=limit)
-                scene = self._scene(record, sender, changes=changes, push_options=tuple(options))
+                scene = self._scene(record, sender, changes=changes, push_options=tuple(options), by_api=by_api)
                 for request in self.persona.requests(changes):
                     self._tell(request, scene)
             self._follow(record, moved, sender)

@@ -63,7 +63,7 @@ def _push(change: RefChange, scene: Scene) -> Body:
     return {
         "ref": change.ref,
         "before": zeros if moved_tag else change.before,
-        "after": change.after,
+        "after": _told_id(change, scene),
         "compare_url": f"{scene.url}/{_compare(change, scene)}",
         "commits": [shapes.payload_commit(commit, scene.html_url, scene.logins) for commit in known[:COMMITS_SHOWN]],
         "total_commits": len(change.recent) if change.created else change.commit_count,
@@ -78,7 +78,7 @@ def _compare(change: RefChange, scene: Scene) -> str:
     """The path of the comparison, empty where there is nothing to compare with."""
     path = f"{scene.repository.full_name}/compare"
     if change.kind == "tag":
-        return "" if change.deleted else f"{path}/{'0' * len(change.after)}...{change.after}"
+        return "" if change.deleted else f"{path}/{'0' * len(change.after)}...{_told_id(change, scene)}"
     old = change.before
     if change.created:
         old = next(iter(change.recent[-1].parents), "") if change.recent else ""
@@ -87,9 +87,14 @@ def _compare(change: RefChange, scene: Scene) -> str:
     return f"{path}/{old}...{change.after}" if old else ""
 
 
+def _told_id(change: RefChange, scene: Scene) -> str:
+    """A tag made by the API is told with its commit, even an annotated one (`services/release/release.go`)."""
+    return change.head.id if scene.by_api and change.tag and change.head else change.after
+
+
 def _create(change: RefChange, scene: Scene) -> Body:
     return {
-        "sha": change.after,
+        "sha": _told_id(change, scene),
         "ref": change.short,
         "ref_type": change.kind,
         "repository": shapes.repository(scene.repository, scene.url, scene.counts),
