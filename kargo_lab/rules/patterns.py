@@ -21,7 +21,7 @@ import attrs
 import re2
 
 from kargo_lab.errors import PatternError
-from kargo_lab.rules import globs
+from kargo_lab.rules import globs, pattern_size
 
 _MEMORY = 64 << 20
 """Bytes RE2 may use for one pattern. With its own 8 MB it refuses sizes that Go still takes, as `\\pL{1000}`."""
@@ -86,6 +86,8 @@ class Regex:
 
 def regex(text: str) -> Regex:
     """Read a regular expression as Go 1.25 and later do. Raises PatternError, which points at the character."""
+    if (fault := pattern_size.problem(text)) is not None:
+        raise PatternError(fault, text)
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True

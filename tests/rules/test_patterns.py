@@ -87,6 +87,25 @@ def test_the_prefix_decides_how_a_selector_is_read(selector: str, kind: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("selector", "path", "sentence"),
+    [
+        pytest.param("apps", "apps/x", "apps/x is taken by apps (path and all below it)", id="taken"),
+        pytest.param("glob:a", "b..c", "b..c is not taken by glob:a (glob)", id="not taken"),
+        pytest.param("apps", "b", "b is not taken by apps (path and all below it)", id="beside a plain path"),
+        pytest.param(
+            "apps",
+            "apps/a..b",
+            "apps/a..b is not taken by apps "
+            "(path and all below it; below it, a path with two dots in a row is never taken)",
+            id="two dots in a row",
+        ),
+    ],
+)
+def test_explain_says_how_a_selector_was_read(selector: str, path: str, sentence: str) -> None:
+    assert patterns.path_selector(selector).explain(path) == sentence
+
+
+@pytest.mark.parametrize(
     ("selector", "path", "taken"),
     [
         pytest.param("..", "../x", True, id="above the root"),
