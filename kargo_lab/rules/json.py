@@ -83,8 +83,14 @@ class MapOf:
 
 
 def _folded(name: str) -> str:
-    """A member name as Go compares it: ASCII in upper case, with the two letters that fold into ASCII."""
-    return name.replace("\u017f", "S").replace("\u212a", "K").upper()
+    """A member name as Go compares it with an ASCII one: ASCII in upper case, and the two letters that fold into it.
+
+    Other letters fold among themselves only; Python's `upper` would make ASCII of some, as `ss` of a sharp s.
+    """
+    if name.isascii():
+        return name.upper()
+    letters = name.replace("\u017f", "S").replace("\u212a", "K")
+    return "".join(letter.upper() if letter.isascii() else letter for letter in letters)
 
 
 @attrs.frozen

@@ -123,6 +123,19 @@ def test_two_letters_beyond_ascii_fold_into_it(letter, name):
     assert _decode(text, Struct({name: TEXT}))[name] == "v"
 
 
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    [
+        pytest.param("cla\u00df", "class", id="sharp s"),
+        pytest.param("\ufb01le", "file", id="a ligature"),
+        pytest.param("\u0131d", "id", id="dotless i"),
+        pytest.param("\u0130d", "id", id="dotted capital I"),
+    ],
+)
+def test_other_letters_do_not(spelled, name):
+    assert _decode(f'{{"{spelled}": "v"}}', Struct({name: TEXT}))[name] == ""
+
+
 def test_an_exact_name_goes_before_one_that_folds_alike():
     assert _decode('{"A": "big", "a": "small"}', Struct({"a": TEXT, "A": TEXT})) == {"a": "small", "A": "big"}
 
