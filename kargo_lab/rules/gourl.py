@@ -231,10 +231,11 @@ def _bracketed(host: bytes, opening: int) -> bytes:
         raise ValueError(f"invalid port {host[closing + 1 :]!r} after host")
     address, percent, zone = host[1:closing].partition(b"%25")
     decoded = _unescape(address, "host") + _unescape(percent + zone, "zone")
+    number, percent, zone = decoded.partition(b"%")
     try:
-        ipaddress.IPv6Address(decoded.partition(b"%")[0].decode("ascii"))
+        ipaddress.IPv6Address(number.decode("ascii"))
     except ValueError:
         raise ValueError(f"invalid host {host!r}") from None
-    if decoded.endswith(b"%"):
+    if percent and not zone:
         raise ValueError("empty IPv6 zone")
     return b"[" + decoded + b"]" + _unescape(host[closing + 1 :], "host")
