@@ -153,7 +153,7 @@ def write(hook: Hook, call: HookCall, event: RegistryEvent) -> Outgoing:
     file = payloads.load(call.corpus, call.payload, call.variant)
     given = _taken({**call.parameters, "delivery": guid}, file.parameters)
     request = file.request(values(file, call.corpus, given))
-    request = attrs.evolve(request, body=with_facts(request.body, call.facts), signed=None)
+    request = attrs.evolve(request, body=with_facts(request.body, call.facts, indent=call.indent), signed=None)
     scheme = "artifactory-plain" if hook.settings.get("plain_secret") else ""
     request = payloads.sign(request, call.corpus, hook.authorization or hook.secret, scheme=scheme)
     return Outgoing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from kargo_lab.platforms.images import make_image
 from kargo_lab.platforms.outgoing import Outgoing, Response
 from kargo_lab.platforms.personas import PERSONAS
 from kargo_lab.platforms.registry_platform import PlatformRegistry
+from kargo_lab.platforms.registry_process import ProcessRegistry, why_no_process
+from kargo_lab.platforms.registry_remote import ACCEPT, RemoteRegistry
+from kargo_lab.platforms.serving import Server
 from kargo_lab.profiles import LATEST
 from kargo_lab.receivers import RECEIVERS
 from kargo_lab.wire import Delivery, Push, Setup
@@ -214,3 +218,55 @@ def test_a_manifest_pushed_twice_is_told_twice(receiver: Receiver) -> None:
         for _ in range(2):
             registry.push("acme/app", make_image("same"), "v1")
         assert registry.sender.step() == 2
+
+
+def exercise(url: str) -> None:
+    """All that distribution tells about, through its API only."""
+    remote = RemoteRegistry(url)
+    index = remote.push_index("acme/app", "v1")
+    for method, reference in (("HEAD", "v1"), ("GET", "v1"), ("GET", index)):
+        remote.request(method, f"acme/app/manifests/{reference}", headers={"Accept": ACCEPT})
+    image = make_image("mounted")
+    remote.push("acme/app", image)
+    blob = next(iter(image.blobs))
+    for method in ("HEAD", "GET"):
+        remote.request(method, f"acme/app/blobs/{blob}")
+    remote.request("POST", "acme/other/blobs/uploads/", params={"mount": blob, "from": "acme/app"})
+    remote.delete_manifest("acme/app", image.digest)
+    remote.request("DELETE", f"acme/app/blobs/{blob}")
+
+
+def told(bodies: list[bytes]) -> list[Any]:
+    """The events without what differs from run to run."""
+    events = [event for body in bodies for event in json.loads(body)["events"]]
+    for event in events:
+        for path in ("id", "timestamp", "source"):
+            event.pop(path)
+        for member in ("id", "addr", "host"):
+            event["request"].pop(member)
+        if "url" in event["target"]:
+            event["target"]["url"] = event["target"]["url"].partition("/v2/")[2]
+    return events
+
+
+def test_the_plain_registry_notifies_event_for_event_as_debians_does(receiver: Receiver) -> None:
+    if reason := why_no_process():
+        pytest.skip(reason)
+    bodies: list[bytes] = []
+
+    def endpoint(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        bodies.append(environ["wsgi.input"].read())
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with opened("registry", receiver) as fake:
+        fake.add_hook(url="http://receiver.example")
+        exercise(fake.url)
+        fake.sender.step()
+    with Server(endpoint) as server, ProcessRegistry(notify=[server.url]) as real:
+        exercise(real.url)
+        deadline = time.monotonic() + 10
+        while len(bodies) < len(receiver.got) and time.monotonic() < deadline:
+            real.request("GET", "/v2/")
+    assert told([outgoing.body for outgoing in receiver.got]) == told(bodies)
+    assert [body.count(b"\n") for body in bodies] == [outgoing.body.count(b"\n") for outgoing in receiver.got]
