@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import Flask, jsonify
+from kargo_lab.platforms import azure_devops_api, bitbucket_api, gitea, github_api, gitlab_api
+from kargo_lab.platforms.githost import GitHost
 
-if TYPE_CHECKING:
-    from kargo_lab.platforms.githost import GitHost
+APPLICATIONS = {
+    "azure-devops": azure_devops_api.create_app,
+    "bitbucket": bitbucket_api.create_app,
+    "bitbucket-data-center": bitbucket_api.create_app,
+    "forgejo": gitea.create_app,
+    "gitea": gitea.create_app,
+    "github": github_api.create_app,
+    "gitlab": gitlab_api.create_app,
+}
 
 
 def application(host: GitHost) -> Any:
-    """The WSGI application of the host's persona; those without one answer 404."""
-    from kargo_lab.platforms import gitea, github_api, gitlab_api
-
-    builders = {
-        "gitea": gitea.create_app,
-        "forgejo": gitea.create_app,
-        "github": github_api.create_app,
-        "gitlab": gitlab_api.create_app,
-    }
-    return builders.get(host.persona.name, _nothing)(host)
-
-
-def _nothing(_host: GitHost) -> Flask:
-    app = Flask(__name__)
-
-    @app.errorhandler(404)
-    def unknown(_error: Exception) -> Any:
-        return jsonify(message="not found"), 404
-
-    return app
+    """The WSGI application of the host's persona."""
+    return APPLICATIONS[host.persona.name](host)
