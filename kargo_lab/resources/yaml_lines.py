@@ -44,7 +44,7 @@ _SCALARS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     ("merge", re.compile(r"<<\Z"), "<"),
 )
-_TRUE = frozenset({"yes", "true", "on"})
+_BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
 class _Loader(yaml.SafeLoader):
@@ -217,12 +217,12 @@ class _Builder:
                 case "null":
                     return None
                 case "bool":
-                    return text.lower() in _TRUE
+                    return _BOOLEANS[text.lower()]
                 case "int":
                     return _integer(text.replace("_", ""))
                 case "float":
                     return _float(text.replace("_", "").lower())
-        except ValueError:
+        except (ValueError, KeyError):
             pass
         return self.problem(node.start_mark.line + 1, path, f"the tag {node.tag} does not fit {text[:40]!r}")
 
