@@ -79,7 +79,8 @@ class VirtualClock:
     def advance_to(self, monotonic: float) -> None:
         """Move on to a moment as `monotonic()` counts; one that has passed changes nothing."""
         with self._lock:
-            self._microseconds = max(self._microseconds, round(monotonic * 1e6))
+            # Rounded up, as above: a clock that stopped short of the moment would be sent there without end.
+            self._microseconds = max(self._microseconds, -int(-monotonic * 1e6 // 1))
 
 
 class Stopwatch:
