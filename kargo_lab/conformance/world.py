@@ -124,7 +124,9 @@ class World:
         if "image" in detail:
             self._image(f"{slug}/{detail['image']}", detail)
         elif "chart" in detail:
-            self.charts.push_chart(detail["chart"], detail["version"], repository=f"{slug}/{detail.get('at', 'charts')}")
+            self.charts.push_chart(
+                detail["chart"], detail["version"], repository=f"{slug}/{detail.get('at', 'charts')}"
+            )
         else:
             change = {key: value for key, value in detail.items() if key != "commit"}
             self._git(f"{slug}/{detail['commit']}", change)
@@ -135,6 +137,10 @@ class World:
         """`kind:path` -> how many requests have arrived so far, for each repository of the case."""
         wanted = {(kind, path) for repositories in each.repositories.values() for kind, path in repositories}
         return {f"{kind}:{path}": sum(1 for _ in self._requests(kind, path)) for kind, path in wanted}
+
+    def arrivals(self) -> int:
+        """How many requests have arrived at all."""
+        return sum(len(platform.access_log.rows) for platform in (self.registry, self.git, self.charts))
 
     def _requests(self, kind: str, path: str) -> Iterable[tuple[str, str]]:
         log = {"registry": self.registry, "git": self.git, "charts": self.charts}[kind].access_log

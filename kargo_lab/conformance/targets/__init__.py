@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kargo_lab.conformance.exchange import Exchange
@@ -63,6 +64,7 @@ def make(name: str, profile: str) -> Target:
 
     Raises UsageError for anything else, ManifestError for a target file that does not fit.
     """
+    from kargo_lab.conformance.targets import url
     from kargo_lab.conformance.targets.reference import Absurd, Reference
 
     match name:
@@ -74,6 +76,10 @@ def make(name: str, profile: str) -> Target:
             return Reference(profile, application=lambda _: Absurd("200 OK"))
         case "always-401":
             return Reference(profile, application=lambda _: Absurd("401 Unauthorized", b"{}\n"))
+    if name.startswith(("http://", "https://")):
+        return url.Url(url.TargetFile(name=name, url=name.rstrip("/"), calls=False), profile)
+    if name.endswith((".yaml", ".yml")):
+        return url.Url(url.read(Path(name)), profile)
     raise UsageError(f"there is no target {name!r}; expected reference, reference-in-process, a target file or a URL")
 
 

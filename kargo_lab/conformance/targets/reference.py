@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 STATE, CALLS, ANSWER = "state", "calls", "answer"
 _LOOKED_AT = ("discovered", "freight", "requests", "condition")
 _SETTLE_SECONDS = 20.0
+_VIRTUAL_SETTLE_SECONDS = 30.0  # far below the hour that is the interval of the cases' Warehouses
 _NOTHING: Mapping[str, Discover] = {
     "git": lambda sub, _context: CommitDiscovery(repo_url=sub.repo_url),
     "image": lambda sub, _context: ImageDiscovery(repo_url=sub.repo_url),
@@ -164,7 +165,9 @@ class Reference:
 
     def _change_secret(self, plan: Plan, what: str, value: Any) -> None:
         namespace = "kargo-system-resources" if plan.scope == "cluster" else plan.namespace
-        others = [each for each in self.lab.objects.secrets if (each.namespace, each.name) != (namespace, plan.case.slug)]
+        others = [
+            each for each in self.lab.objects.secrets if (each.namespace, each.name) != (namespace, plan.case.slug)
+        ]
         if value is not None:
             given = {"secret": value} if what == "secret" else value
             data = {key: str(text).encode() for key, text in given.items()}
@@ -190,17 +193,27 @@ class Reference:
         """Until nothing that a case looks at is waiting any more."""
         if not self._served:
             with self._lock:
-                self.lab.step()
+                self._run_down()
             return
         until = time.monotonic() + self.settle_seconds
         keys = {key for each in plans for key in each.warehouses.values() if key in self._watched}
         while time.monotonic() < until and not all(self._quiet(key) for key in keys):
             time.sleep(0.01)
 
+    def _run_down(self) -> None:
+        """Virtual time moves to the end of what has begun, and stands still before the next interval."""
+        lab, horizon = self.lab, self.lab.clock.monotonic() + _VIRTUAL_SETTLE_SECONDS
+        lab.step()
+        last = -1.0
+        # A moment that does not move on would be waited for without end.
+        while (moment := lab.next_moment()) is not None and last < moment <= horizon:
+            lab.run_until(moment)
+            last = moment
+
     def _quiet(self, key: str) -> bool:
         """Whether the Warehouse has handled its last refresh and is not at work."""
         record = self.lab.store.warehouse(key)
-        if record is None or record.status.observed_generation == 0 and not record.status.conditions:
+        if record is None or (record.status.observed_generation == 0 and not record.status.conditions):
             return record is None
         handled = (record.refresh or "") == record.status.last_handled_refresh
         reconciling = record.status.condition("Reconciling")

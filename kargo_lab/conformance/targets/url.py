@@ -1,0 +1,142 @@
+"""Any implementation with a webhook URL, configured by hand: judged by its answers, and by what it asks the lab's sources.
+
+Nothing of ours runs in the target. Discovery is seen by the requests that arrive, after one settle time for
+all cases together; a target that does not discover from the lab's sources says so in its file.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import yaml
+from jsonschema import Draft202012Validator
+
+from kargo_lab.conformance.exchange import Exchange, over_http
+from kargo_lab.conformance.plans import Addresses, Plan, receiver_path
+from kargo_lab.conformance.requests import Request
+from kargo_lab.errors import LabError, ManifestError, Misfit
+
+if TYPE_CHECKING:
+    from kargo_lab.conformance.world import World
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "target.schema.json"
+_LOOK_SECONDS = 0.05
+
+
+@attrs.frozen(kw_only=True)
+class TargetFile:
+    """What a target file says; times are already scaled."""
+
+    name: str
+    url: str
+    version: str = ""
+    features: frozenset[str] = frozenset()
+    calls: bool = True
+    sources: Addresses | None = None
+    listen: str = "127.0.0.1"
+    timeout_seconds: float = 10.0
+    settle_seconds: float = 5.0
+    verify_tls: bool = True
+    known_failing: tuple[str, ...] = ()
+    known_flaky: tuple[str, ...] = ()
+
+
+def read(path: Path) -> TargetFile:
+    """A target file. Raises ManifestError with everything that does not fit."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ManifestError([Misfit(str(path), 0, "", f"cannot be read: {error}")]) from None
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    flaws = sorted(Draft202012Validator(schema).iter_errors(document), key=lambda flaw: flaw.json_path)
+    if flaws:
+        raise ManifestError(
+            [Misfit(str(path), 0, flaw.json_path.removeprefix("$").lstrip("."), flaw.message) for flaw in flaws]
+        )
+    return _target_file(document)
+
+
+def _target_file(document: Mapping[str, Any]) -> TargetFile:
+    scale = float(document.get("scale", 1.0))
+    sources = document.get("sources")
+    return TargetFile(
+        name=document["name"],
+        url=document["url"].rstrip("/"),
+        version=document.get("version", ""),
+        features=frozenset(document.get("features", ())),
+        calls=document.get("calls", True),
+        sources=Addresses(git=sources["git"], registry=sources["registry"], charts=sources["charts"])
+        if sources
+        else None,
+        listen=(sources or {}).get("listen", "127.0.0.1"),
+        timeout_seconds=scale * float(document.get("timeout-seconds", 10.0)),
+        settle_seconds=scale * float(document.get("settle-seconds", 5.0)),
+        verify_tls=document.get("verify-tls", True),
+        known_failing=tuple(document.get("known-failing", ())),
+        known_flaky=tuple(document.get("known-flaky", ())),
+    )
+
+
+class Url:
+    """A target that the lab cannot configure."""
+
+    def __init__(self, file: TargetFile, profile: str) -> None:
+        self.file, self.profile, self.name = file, profile, file.name
+        self.offers = frozenset({"answer", "calls"} if file.calls else {"answer"})
+        self.features = file.features
+        self.settle_seconds = file.settle_seconds
+        scheme, _, rest = file.url.partition("://")
+        host, slash, path = rest.partition("/")
+        self._origin, self._base_path = f"{scheme}://{host}", slash + path
+        self._world: World | None = None
+
+    def open(self, plans: Sequence[Plan], world: World) -> None:
+        """Nothing to apply; wait until first discoveries, caused by the manifests, have come to rest."""
+        self._world = world
+        if self.file.calls:
+            self.settle(plans)
+
+    def path(self, plan: Plan) -> str:
+        """By Kargo's formula: the status of this target cannot be read."""
+        return receiver_path(plan, self._base_path)
+
+    def exchange(self, request: Request) -> Exchange:
+        """One delivery, on a connection of its own."""
+        return over_http(
+            self._origin, request, timeout_seconds=self.file.timeout_seconds, verify_tls=self.file.verify_tls
+        )
+
+    def state(self, plan: Plan) -> Mapping[str, Any]:
+        """Nothing: that is what makes this way of seeing honest."""
+        del plan
+        return {}
+
+    def change(self, plan: Plan, detail: Mapping[str, Any]) -> None:
+        """Cannot be done from here."""
+        raise LabError(f"this target is configured by hand, so {plan.case.id} cannot change {', '.join(detail)}")
+
+    def pause(self) -> None:
+        """Until the second has changed: implementations may tell refreshes apart by whole seconds."""
+        began = int(time.time())
+        while int(time.time()) == began:
+            time.sleep(_LOOK_SECONDS)
+
+    def settle(self, plans: Sequence[Plan]) -> None:
+        """Until the sources have been quiet for the settle time; three times that at the most."""
+        del plans
+        if self._world is None or not self.file.calls:
+            return
+        quiet_since, last = time.monotonic(), self._world.arrivals()
+        end = quiet_since + 3 * self.settle_seconds
+        while time.monotonic() < min(end, quiet_since + self.settle_seconds):
+            time.sleep(_LOOK_SECONDS)
+            if (seen := self._world.arrivals()) != last:
+                quiet_since, last = time.monotonic(), seen
+
+    def close(self) -> None:
+        """Nothing was made."""
