@@ -10,6 +10,7 @@ Source of all rows: receivers.md section 7, discovery.md sections 0.3 and 9.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -310,3 +311,57 @@ def get(name: str) -> Profile:
         return PROFILES[name]
     except KeyError:
         raise UsageError(f"no profile is called {name!r}; there are {', '.join(PROFILES)}") from None
+
+
+def differences() -> Mapping[str, tuple[str, ...]]:
+    """Each switch in which two rows differ, with its value in every row, in the order of `PROFILES`."""
+    found = {}
+    for field in attrs.fields(Profile):
+        values = tuple(_shown(getattr(row, field.name)) for row in PROFILES.values())
+        if field.name not in ("name", "receiver_events") and len(set(values)) > 1:
+            found[field.name] = values
+    return found
+
+
+def as_markdown() -> str:
+    """The page of the documentation that says which version does what; a test compares it with the file."""
+    head = ["| | " + " | ".join(PROFILES) + " |", "|---" * (len(PROFILES) + 1) + "|"]
+    events = [
+        f"| {kind} | "
+        + " | ".join(_shown(row.receiver_events.get(kind, ())) or "none" for row in PROFILES.values())
+        + " |"
+        for kind in EVENTS
+    ]
+    switches = [f"| `{name}` | " + " | ".join(values) + " |" for name, values in differences().items()]
+    return "\n".join(
+        [
+            "# What each Kargo version does differently",
+            "",
+            "Made by `python -m kargo_lab.profiles > docs/profiles.md`. What each switch means is said in that module.",
+            "",
+            "## Receivers and their events",
+            "",
+            *head,
+            *events,
+            "",
+            "## Switches",
+            "",
+            *head,
+            *switches,
+            "",
+        ]
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
+    return str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

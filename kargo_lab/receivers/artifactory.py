@@ -63,7 +63,7 @@ def origin_is_a_url(examination: Examination) -> Verdict | None:
     """The origin parses as a URL; without a scheme it does too, but has no host then."""
     origin = examination.body["jpd_origin"]
     try:
-        gourl.parse(origin)
+        gourl.parse(origin, strict_colons=examination.profile.url_strict_colons)
     except gourl.URLError:
         if examination.profile.artifactory_origin_text:
             return Refusal(400, f"invalid value {go_quoted(origin)} in payload's jpd_origin field")
@@ -91,7 +91,7 @@ def conclude(examination: Examination) -> Verdict:
     body, profile = examination.body, examination.profile
     data = body["data"]
     virtual = examination.setup.virtual_repo_name if profile.virtual_repositories else ""
-    host = gourl.parse(body["jpd_origin"]).host.decode(errors="replace")
+    host = gourl.parse(body["jpd_origin"], strict_colons=profile.url_strict_colons).host.decode(errors="replace")
     url = "/".join((host, virtual or data["repo_key"], *data["path"].split("/")[:-2]))
     normalize = urls.normalize_image if data["image_type"] == "docker" else urls.normalize_chart
     return push(examination, (normalize(url, profile=profile),), (data["tag"],))
