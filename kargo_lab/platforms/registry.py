@@ -19,12 +19,13 @@ from typing import Any, Self
 
 import attrs
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
 from kargo_lab.platforms.images import Artifact
 from kargo_lab.platforms.registry_application import RegistryApplication
 from kargo_lab.platforms.registry_auth import Authority
 from kargo_lab.platforms.registry_call import RegistrySettings
-from kargo_lab.platforms.registry_content import push_event
+from kargo_lab.platforms.registry_content import is_name, is_tag, push_event
 from kargo_lab.platforms.registry_events import BLOB, DELETE, PUSH, RegistryEvent
 from kargo_lab.platforms.registry_filling import Filling
 from kargo_lab.platforms.registry_manifests import read
@@ -159,8 +160,11 @@ class Registry(Filling):
         """Store an artifact with all it refers to, under any number of tags; its digest.
 
         As a client would: blobs first, children before their index, and each manifest is an event.
-        Unlike a client, an index may name children that do not exist.
+        Unlike a client, an index may name children that do not exist. Raises UsageError for names that
+        no client could push.
         """
+        if wrong := [tag for tag in tags if not is_tag(tag)] or [name for name in [repository] if not is_name(name)]:
+            raise UsageError(f"{wrong[0]!r} cannot be the name of a tag or repository")
         events: list[RegistryEvent] = []
         with self.storage.transaction():
             for child in artifact.children:

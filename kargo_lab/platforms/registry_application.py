@@ -37,10 +37,6 @@ from kargo_lab.platforms.registry_uploads import Uploads
 
 Endpoint = Callable[[Call, str], Response]
 
-# The specification's rule for a repository name; the whole of it is at most 255 characters.
-_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-LONGEST_NAME = 255
-
 
 @attrs.frozen
 class Route:
@@ -125,7 +121,7 @@ class RegistryApplication:
         if route is None or found is None:
             return Response("404 page not found\n", 404, content_type="text/plain; charset=utf-8")
         name, last = found["name"], found.groupdict().get("last") or ""
-        if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        if not content.is_name(name):
             return refusal("NAME_INVALID", {"name": name})
         if request.method not in route.methods:
             return refusal("UNSUPPORTED", headers={"Allow": ", ".join(sorted(route.methods))})

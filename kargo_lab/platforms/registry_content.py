@@ -25,12 +25,20 @@ from kargo_lab.platforms.registry_manifests import (
 from kargo_lab.platforms.registry_storage import StoredManifest, digest_of, is_digest
 
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+# The specification's rule for a repository name; the whole of it is at most 255 characters.
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+LONGEST_NAME = 255
 _NUMBER = re.compile(r"\d{1,9}")
 
 
 def is_tag(text: str) -> bool:
     """What the specification allows as a tag."""
     return bool(_TAG.fullmatch(text))
+
+
+def is_name(text: str) -> bool:
+    """What the specification allows as the name of a repository."""
+    return len(text) <= LONGEST_NAME and bool(_NAME.fullmatch(text))
 
 
 def resolve(call: Call, reference: str) -> StoredManifest | None:
