@@ -221,7 +221,8 @@ def junit(report: Mapping[str, Any]) -> bytes:
                 time=str(case["seconds"]),
             )
             _junit_verdict(element, case)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8")
+    text: bytes = ET.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text
 
 
 def _junit_verdict(element: ET.Element, case: Mapping[str, Any]) -> None:

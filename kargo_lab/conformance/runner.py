@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -133,7 +134,7 @@ def _steps(trial: _Trial, target: Target, world: World, pulse: _Pulse) -> None:
         if trial.error or trial.dead:
             break
         last = index == len(trial.plan.case.steps) - 1
-        _guarded(trial, lambda step=step, last=last: _step(trial, step, last, target, world, pulse))  # type: ignore[misc] - bound now
+        _guarded(trial, partial(_step, trial, step, last, target, world, pulse))
     trial.seconds = time.monotonic() - began
 
 

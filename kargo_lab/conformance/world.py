@@ -140,7 +140,8 @@ class World:
 
     def arrivals(self) -> int:
         """How many requests have arrived at all."""
-        return sum(len(platform.access_log.rows) for platform in (self.registry, self.git, self.charts))
+        logs = (self.registry.access_log, self.git.access_log, self.charts.access_log)
+        return sum(len(log.rows) for log in logs)
 
     def _requests(self, kind: str, path: str) -> Iterable[tuple[str, str]]:
         log = {"registry": self.registry, "git": self.git, "charts": self.charts}[kind].access_log

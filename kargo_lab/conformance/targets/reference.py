@@ -132,7 +132,8 @@ class Reference:
 
     def state(self, plan: Plan) -> Mapping[str, Any]:
         """What the store says of the case's objects."""
-        store, found = self.lab.store, {"refresh": {}, "discovered": {}, "freight": {}, "conditions": {}}  # type: ignore[var-annotated] - filled below
+        store = self.lab.store
+        found: dict[str, Any] = {"refresh": {}, "discovered": {}, "freight": {}, "conditions": {}}
         for short, key in plan.warehouses.items():
             record = store.warehouse(key)
             if record is None:

@@ -1,4 +1,4 @@
-"""Any implementation with a webhook URL, configured by hand: judged by its answers, and by what it asks the lab's sources.
+"""Any implementation with a webhook URL, configured by hand: judged by answers and by what it asks the lab's sources.
 
 Nothing of ours runs in the target. Discovery is seen by the requests that arrive, after one settle time for
 all cases together; a target that does not discover from the lab's sources says so in its file.
