@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import Artifact, Child, make_artifact, make_image, make_index
+from kargo_lab.platforms.images import Artifact, make_artifact, make_image, make_index
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.platforms.registry_manifests import OCI_INDEX, OCI_MANIFEST
@@ -18,10 +18,7 @@ from kargo_lab.platforms.registry_manifests import OCI_INDEX, OCI_MANIFEST
 Client = Any  # the client of conftest.py
 
 
-ALGORITHMS = ["sha256", "sha512"]
-BLOB = b"0123456789" * 200
 IMAGE = make_image("an image")
-INDEX = make_index([Child(IMAGE, "linux/amd64"), Child(make_image("arm"), "linux/arm64")])
 NOWHERE = "sha256:" + "1" * 64
 
 ARTIFACT = make_artifact("application/vnd.example", "content", annotations={"a": "b"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import Child, make_image, make_index
+from kargo_lab.platforms.images import make_image
 from kargo_lab.platforms.registry_manifests import OCI_MANIFEST
 
 Client = Any  # the client of conftest.py
@@ -19,7 +19,6 @@ Client = Any  # the client of conftest.py
 ALGORITHMS = ["sha256", "sha512"]
 BLOB = b"0123456789" * 200
 IMAGE = make_image("an image")
-INDEX = make_index([Child(IMAGE, "linux/amd64"), Child(make_image("arm"), "linux/arm64")])
 NOWHERE = "sha256:" + "1" * 64
 
 

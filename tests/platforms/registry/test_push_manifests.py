@@ -19,7 +19,6 @@ Client = Any  # the client of conftest.py
 
 
 ALGORITHMS = ["sha256", "sha512"]
-BLOB = b"0123456789" * 200
 IMAGE = make_image("an image")
 INDEX = make_index([Child(IMAGE, "linux/amd64"), Child(make_image("arm"), "linux/arm64")])
 NOWHERE = "sha256:" + "1" * 64
