@@ -104,7 +104,7 @@ def _version() -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(_version(), prog_name="kargo-lab")
 def main() -> None:
-    r"""Testbed and conformance suite for webhook receivers that trigger artifact discovery.
+    """Testbed and conformance suite for webhook receivers that trigger artifact discovery.
 
     \b
     Example: judge the reference implementation, no Docker needed

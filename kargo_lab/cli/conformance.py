@@ -16,7 +16,7 @@ from kargo_lab.errors import UsageError
 
 @click.group()
 def group() -> None:
-    r"""Judge an implementation of webhook receivers that trigger discovery.
+    """Judge an implementation of webhook receivers that trigger discovery.
 
     \b
     Example, the whole main job in one command:
@@ -85,7 +85,7 @@ def run_command(
     jobs: int,
     as_json: bool,
 ) -> None:
-    r"""Run the cases against a target and say how it did.
+    """Run the cases against a target and say how it did.
 
     \b
     Examples:
@@ -137,7 +137,7 @@ def _bar(total: int) -> Any:
 @_level
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool) -> None:
-    r"""List the cases that hold for a profile.
+    """List the cases that hold for a profile.
 
     \b
     Example:
@@ -171,7 +171,7 @@ def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...]
 @click.argument("case_id")
 @click.option("--seed", default=7, show_default=True)
 def show_command(case_id: str, seed: int) -> None:
-    r"""Show one case in full: what is set up, what is sent, what must be seen, and why.
+    """Show one case in full: what is set up, what is sent, what must be seen, and why.
 
     \b
     Example:
@@ -190,7 +190,7 @@ def show_command(case_id: str, seed: int) -> None:
 @click.argument("before", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("after", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def diff_command(before: Path, after: Path) -> None:
-    r"""Say which cases changed their status between two reports; exit status 1 if any got worse.
+    """Say which cases changed their status between two reports; exit status 1 if any got worse.
 
     \b
     Example:
@@ -208,7 +208,7 @@ def diff_command(before: Path, after: Path) -> None:
 @group.command("schema")
 @click.argument("what", type=click.Choice(["case", "report", "target"]))
 def schema_command(what: str) -> None:
-    r"""Print a published JSON Schema.
+    """Print a published JSON Schema.
 
     \b
     Example:

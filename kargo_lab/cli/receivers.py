@@ -45,7 +45,7 @@ def command(
     show_secrets: bool,
     as_json: bool,
 ) -> None:
-    r"""Print the URLs to register at each platform.
+    """Print the URLs to register at each platform.
 
     URLs that are a platform's only secret are masked unless you ask for them. The exit status is 1
     if a receiver cannot be built.

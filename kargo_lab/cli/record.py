@@ -22,7 +22,7 @@ from kargo_lab.payloads.recording import Recorder
 @click.option("--exact", is_flag=True, help="Keep bodies and signatures as they came; the files may then hold secrets.")
 @click.option("--count", default=0, help="Stop after so many deliveries; 0 goes on until Ctrl-C.")
 def command(listen: str, folder: Path, status: int, exact: bool, count: int) -> None:
-    r"""Keep what a real platform sends as delivery files, with secrets and personal data redacted.
+    """Keep what a real platform sends as delivery files, with secrets and personal data redacted.
 
     \b
     Example:

@@ -27,7 +27,7 @@ _profile = click.option(
 
 @click.group()
 def group() -> None:
-    r"""Ask one rule about a text: would Kargo take this tag, path or URL, and why?
+    """Ask one rule about a text: would Kargo take this tag, path or URL, and why?
 
     Exit status: 0 if everything matched, 1 if something did not, 2 if the rule cannot be read.
 
@@ -66,7 +66,7 @@ def _answer(rule: str, text: str, verdicts: Iterable[Verdict], *, as_json: bool)
 @_profile
 @_json
 def semver(constraint: str, version: tuple[str, ...], name: str, *, strict: bool, as_json: bool) -> None:
-    r"""Which VERSIONs does a semver CONSTRAINT accept?
+    """Which VERSIONs does a semver CONSTRAINT accept?
 
     \b
     Example:
@@ -93,7 +93,7 @@ def semver(constraint: str, version: tuple[str, ...], name: str, *, strict: bool
 @click.argument("path", nargs=-1, required=True)
 @_json
 def path(selector: str, path: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Which PATHs does a path SELECTOR of `includePaths` or `excludePaths` take?
+    """Which PATHs does a path SELECTOR of `includePaths` or `excludePaths` take?
 
     \b
     Example:
@@ -111,7 +111,7 @@ def path(selector: str, path: tuple[str, ...], *, as_json: bool) -> None:
 @click.argument("name", nargs=-1, required=True)
 @_json
 def name(selector: str, name: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Which NAMEs does a name SELECTOR, as of Stages in a promotion policy, take?
+    """Which NAMEs does a name SELECTOR, as of Stages in a promotion policy, take?
 
     \b
     Example:
@@ -129,7 +129,7 @@ def name(selector: str, name: tuple[str, ...], *, as_json: bool) -> None:
 @click.argument("text", nargs=-1, required=True)
 @_json
 def regex(pattern: str, text: tuple[str, ...], *, as_json: bool) -> None:
-    r"""In which TEXTs does a regular expression match, anywhere, as Go searches?
+    """In which TEXTs does a regular expression match, anywhere, as Go searches?
 
     \b
     Example:
@@ -152,7 +152,7 @@ def regex(pattern: str, text: tuple[str, ...], *, as_json: bool) -> None:
 @click.argument("name", nargs=-1, required=True)
 @_json
 def glob(pattern: str, name: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Which NAMEs does a doublestar glob match as a whole?
+    """Which NAMEs does a doublestar glob match as a whole?
 
     \b
     Example:
@@ -174,7 +174,7 @@ def glob(pattern: str, name: tuple[str, ...], *, as_json: bool) -> None:
 @_profile
 @_json
 def url(kind: str, url: tuple[str, ...], name: str, *, as_json: bool) -> None:
-    r"""Print URLs as Kargo normalises them before it compares; with several, 0 only if all come out equal.
+    """Print URLs as Kargo normalises them before it compares; with several, 0 only if all come out equal.
 
     \b
     Example:
@@ -210,7 +210,7 @@ def url(kind: str, url: tuple[str, ...], name: str, *, as_json: bool) -> None:
 @_profile
 @_json
 def expr(expression: str, environment_json: str, environment: str, name: str, *, as_json: bool) -> None:
-    r"""Evaluate an expression as expr-lang does; true is a match, and any value is printed.
+    """Evaluate an expression as expr-lang does; true is a match, and any value is printed.
 
     \b
     Example:

@@ -51,7 +51,7 @@ def command(
     timeout_seconds: float,
     as_json: bool,
 ) -> None:
-    r"""Deliver a realistic, correctly signed request.
+    """Deliver a realistic, correctly signed request.
 
     The exit status is 1 if the receiver does not answer with a 2xx status.
 

@@ -49,7 +49,7 @@ def command(
     minimum_seconds: float,
     verbose: bool,
 ) -> None:
-    r"""Run the reference implementation as a server until interrupted.
+    """Run the reference implementation as a server until interrupted.
 
     With --store, a refresh is on disk before its sender reads 200, and a killed server finds it there.
 
