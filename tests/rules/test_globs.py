@@ -56,6 +56,7 @@ def test_a_pattern_and_a_name_come_out_as_recorded(record: dict[str, Any]) -> No
         pytest.param("{[!a,]b}", "]b", "no-match", id="the library gives up on an open class"),
         pytest.param("{[!ab,a]b}", "a]b", "match", id="unless it knows before its end that it does not match"),
         pytest.param("{[!a,a]b}", "a]b", "no-match", id="the end of the text decides that"),
+        pytest.param("{[a-,]b}", "b", "no-match", id="a class that ends behind a hyphen"),
         pytest.param("{[,]b}", "]b", "no-match", id="a class of nothing"),
         pytest.param("{[b,]b}", "b", "no-match", id="a class without an end"),
         pytest.param("{[}],a}", "a", "no-match", id="a brace closed inside a class"),

@@ -83,7 +83,16 @@ def test_lists_of_selectors_let_a_commit_pass(record: dict[str, Any]) -> None:
     ],
 )
 def test_the_prefix_decides_how_a_selector_is_read(selector: str, kind: str) -> None:
-    assert patterns.path_selector(selector).kind == kind
+    chosen = patterns.path_selector(selector)
+    assert (chosen.text, chosen.kind) == (selector, kind)
+
+
+@pytest.mark.parametrize(
+    ("selector", "kind"), [("glob:a", "glob"), ("regexp:a", "regular expression"), ("prod", "exact name")]
+)
+def test_a_name_selector_says_how_it_was_read(selector: str, kind: str) -> None:
+    chosen = patterns.name_selector(selector)
+    assert (chosen.text, chosen.kind) == (selector, kind)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +121,8 @@ def test_explain_says_how_a_selector_was_read(selector: str, path: str, sentence
         pytest.param("..", "../..", False, id="further above"),
         pytest.param("../..", "..", False, id="less far above"),
         pytest.param("//apps", "/apps/x", True, id="a double slash is one"),
+        pytest.param("../..", "../../x", True, id="two above"),
+        pytest.param("a//./b", "a/b/x", True, id="empty parts and dots in the middle"),
         pytest.param("/..", "/x", True, id="the root has no parent"),
         pytest.param(".", "/x", False, id="an absolute path is not below here"),
         pytest.param("/", "/", True, id="the root itself"),
