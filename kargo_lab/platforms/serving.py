@@ -8,6 +8,7 @@ application to break its own connection, which faults need.
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 import threading
@@ -71,7 +72,13 @@ class _TcpServer(TcpWSGIServer):
 
 
 class _Workers(ThreadedTaskDispatcher):
-    """waitress' pool, which remembers its threads so that they can be waited for."""
+    """waitress' pool, which remembers its threads so that they can be waited for.
+
+    That a task waits its turn is no warning here: a testbed is asked by many at once, on purpose.
+    """
+
+    queue_logger = logging.getLogger(f"{__name__}.queue")
+    queue_logger.setLevel(logging.ERROR)
 
     def __init__(self) -> None:
         super().__init__()

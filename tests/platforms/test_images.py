@@ -103,7 +103,7 @@ def test_whatever_is_pushed_as_a_manifest_is_read_or_refused(body: bytes) -> Non
         return
 
 
-MEMBERS = [
+MEMBERS = ["config", "layers", "manifests", "subject", "annotations", "digest", "size", "mediaType", "platform"]
     "config",
     "layers",
     "manifests",
