@@ -75,7 +75,7 @@ def _early_answer(
 ) -> Exchange:
     """A server may answer before it has read everything and then close: look whether an answer lies there."""
     try:
-        answer = connection.response_class(connection.sock, method=request.method)  # type: ignore[arg-type]  # a closed socket raises below
+        answer = connection.response_class(connection.sock, method=request.method)
         answer.begin()
         return Exchange(
             request=request,

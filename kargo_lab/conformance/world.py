@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kargo_lab.conformance.plans import Addresses, Plan
+from kargo_lab.platforms.access import AccessLog
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.registry import Registry
@@ -138,13 +139,16 @@ class World:
         wanted = {(kind, path) for repositories in each.repositories.values() for kind, path in repositories}
         return {f"{kind}:{path}": sum(1 for _ in self._requests(kind, path)) for kind, path in wanted}
 
+    def _log(self, kind: str) -> AccessLog:
+        logs = {"registry": self.registry.access_log, "git": self.git.access_log, "charts": self.charts.access_log}
+        return logs[kind]
+
     def arrivals(self) -> int:
         """How many requests have arrived at all."""
-        logs = (self.registry.access_log, self.git.access_log, self.charts.access_log)
-        return sum(len(log.rows) for log in logs)
+        return sum(len(self._log(kind).rows) for kind in ("registry", "git", "charts"))
 
     def _requests(self, kind: str, path: str) -> Iterable[tuple[str, str]]:
-        log = {"registry": self.registry, "git": self.git, "charts": self.charts}[kind].access_log
+        log = self._log(kind)
         place = re.compile(rf"/{re.escape(path)}(\.git)?(/|$)")
         return ((row.method, row.path) for row in log.rows if place.search(row.path))
 
