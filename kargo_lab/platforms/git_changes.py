@@ -5,8 +5,10 @@ Comparing the refs before and after finds every change, however it was made: a p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms.git_objects import Commit
 from kargo_lab.platforms.git_repository import GitRepository
 from kargo_lab.platforms.git_scene import RefChange
@@ -15,6 +17,16 @@ SEEN = ("refs/heads/", "refs/tags/")
 RECENT = 10  # Gitea looks at that many commits of a new branch
 
 Refs = Mapping[str, str]
+
+
+# What `git check-ref-format` refuses, without starting a process for each of many names.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|\Z)|[./]\Z")
+
+
+def check_ref_name(ref: str) -> None:
+    """Raise `UsageError` for a full ref that git does not allow."""
+    if _FORBIDDEN.search(ref):
+        raise UsageError(f"{ref} is no name that git allows")
 
 
 def changed(before: Refs, after: Refs, zeros: str) -> list[tuple[str, str, str]]:

@@ -67,8 +67,9 @@ def person(text: str) -> Person:
 
 
 def spelled(who: Person) -> str:
-    """The inverse of `person`."""
-    return f"{who.name} <{who.email}> {int(who.when.timestamp())} {who.when.strftime('%z') or '+0000'}"
+    """The inverse of `person`, without what git cannot keep in a name or an address."""
+    name, email = (re.sub(r"[<>\n\0]", "", text).strip() for text in (who.name, who.email))
+    return f"{name} <{email}> {int(who.when.timestamp())} {who.when.strftime('%z') or '+0000'}"
 
 
 def commit(object_id: str, raw: bytes) -> Commit:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms import gitea_accounts, gitea_contents, gitea_hooks, gitea_pulls, gitea_repositories
 from kargo_lab.platforms.api_calls import MOST, PAGE, CallError, Calls, Route
 from kargo_lab.platforms.forge import InvalidCredentialsError, TakenError, UnknownError
@@ -19,8 +20,14 @@ from kargo_lab.platforms.gitea_remote import GiteaAddress
 from kargo_lab.platforms.githost import GitHost
 
 VERSION = "1.27.3"
-# Our errors, where a call lets them through, and the status that Gitea gives them.
-_STATUSES = ((UnknownError, 404), (TakenError, 409), (MergeConflictError, 409), (NotMergeableError, 405))
+# Our errors, where a call lets them through, and the status that Gitea gives them; the first that fits.
+_STATUSES = (
+    (UnknownError, 404),
+    (TakenError, 409),
+    (MergeConflictError, 409),
+    (NotMergeableError, 405),
+    (UsageError, 422),
+)
 
 
 class Gitea(GiteaAddress, GitHost):

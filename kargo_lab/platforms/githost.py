@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ import attrs
 
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms import git_changes, git_http
-from kargo_lab.platforms.access import AccessLog
+from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse
 from kargo_lab.platforms.forge import Forge, InvalidCredentialsError, UnknownError
 from kargo_lab.platforms.git_bodies import WRITERS
 from kargo_lab.platforms.git_objects import Person
@@ -34,8 +36,7 @@ from kargo_lab.platforms.losses import NO_LOSSES, Losses
 from kargo_lab.platforms.outgoing import post
 from kargo_lab.platforms.serving import Server
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
+Layer = Callable[[Application], Application]
 
 
 class GitHost(PullRequests):
@@ -43,7 +44,8 @@ class GitHost(PullRequests):
 
     `directory` keeps the repositories; without one they end with the host. `public_url` is what payloads say
     instead of the host's own address. While `open_push` is set, who comes without credentials may push to public
-    repositories, as their owner. Not `asynchronous`, deliveries wait for `sender.step()`: for a virtual clock.
+    repositories, as their owner. `layers` stand in front, the first one outermost: faults, quotas. Not
+    `asynchronous`, deliveries wait for `sender.step()`: for a virtual clock.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class GitHost(PullRequests):
         public_url: str = "",
         open_push: bool = True,
         port: int = 0,
+        address: str = "127.0.0.1",
+        layers: Sequence[Layer] = (),
         clock: Clock | None = None,
         habit: Habit | None = None,
         losses: Losses = NO_LOSSES,
@@ -68,12 +72,17 @@ class GitHost(PullRequests):
         self._open_push, self._public_url, self._asynchronous = open_push, public_url.rstrip("/"), asynchronous
         self._given, self._directory = directory, Path()
         self.access_log = AccessLog(self.clock.now)
-        self._server = Server(self.access_log.wrap(self), port=port)
+        application: Application = self
+        for layer in reversed(layers):
+            application = layer(application)
+        self._server = Server(self.access_log.wrap(application), port=port, address=address)
         self._rest: Any = None
         self._open_directory()
 
     def _open_directory(self) -> None:
         self._directory = self._given or Path(tempfile.mkdtemp(prefix="kargo-lab-git-"))
+        if self._given is None:  # also for a host that is made and never started
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         self._git = Git(self._directory / "home")
         self.forge = Forge(self._git, self._directory, self.clock.now)
         self.admin = self.forge.add_account("lab", password="lab-password", admin=True)  # noqa: S106 - embedded only
@@ -114,6 +123,11 @@ class GitHost(PullRequests):
     def host(self) -> str:
         """Address and port."""
         return self._server.host
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the end begins; a fault that delays an answer waits on it."""
+        return self._server.stopping
 
     @property
     def public_url(self) -> str:
@@ -167,6 +181,7 @@ class GitHost(PullRequests):
         record = self.forge.repository(repository)
         store = self.forge.store(record)
         who = self._person(author, when, by)
+        git_changes.check_ref_name(f"refs/heads/{branch}")
         with self.pushing(record, self._actor(record, by)):
             parent = store.resolve(start or f"refs/heads/{branch}")
             if start and not parent:
@@ -192,6 +207,7 @@ class GitHost(PullRequests):
         """
         record = self.forge.repository(repository)
         store = self.forge.store(record)
+        git_changes.check_ref_name(f"refs/tags/{name}")
         with self.pushing(record, self._actor(record, by), by_api=by_api):
             commit = store.resolve(target)
             if not commit:
@@ -201,6 +217,19 @@ class GitHost(PullRequests):
                 made = store.annotate(name, commit, message, self._person(author, when, by))
             store.set_ref(f"refs/tags/{name}", made)
             return made
+
+    def tags(self, repository: str, names: Iterable[str], *, target: str = "main", by: str = "") -> None:
+        """Create or move many lightweight tags at once; for the hooks it is one push."""
+        record = self.forge.repository(repository)
+        store = self.forge.store(record)
+        with self.pushing(record, self._actor(record, by)):
+            commit = store.resolve(target)
+            if not commit:
+                raise UnknownError(f"there is no commit {target} in {repository}")
+            wanted = {f"refs/tags/{name}": commit for name in names}
+            for ref in wanted:
+                git_changes.check_ref_name(ref)
+            store.set_refs(wanted)
 
     def branch(self, repository: str, name: str, *, target: str = "main", by: str = "") -> str:
         """Create a branch at a commit, or move it there by force; answers the commit's ID."""

@@ -262,6 +262,7 @@ def test_a_conflict_is_an_error(host: GitHost) -> None:
         pytest.param(lambda host: host.commit("acme/none", {"a": "1"}), UnknownError, id="an unknown repository"),
         pytest.param(lambda host: host.tag("acme/app", "v1", target="none"), UnknownError, id="an unknown target"),
         pytest.param(lambda host: host.delete_ref("acme/app", "refs/tags/none"), UnknownError, id="an unknown ref"),
+        pytest.param(lambda host: host.commit("acme/app", {}, branch="a\nb"), UsageError, id="a branch of two lines"),
         pytest.param(lambda host: host.add_hook("acme/none", url="http://x/"), UnknownError, id="a hook at nothing"),
         pytest.param(lambda host: GitHost(persona="sourceforge"), UsageError, id="an unknown persona"),
     ],
@@ -316,3 +317,40 @@ def test_a_host_can_be_started_again() -> None:
         with host:
             host.create_repository("acme/app")
             assert requests.get(f"{host.url}/api/healthz", timeout=10).ok
+
+
+def test_many_tags_are_made_at_once_beside_those_that_were_there(host: GitHost, git) -> None:
+    head = fill(host)[-1]
+    host.tag("acme/app", "annotated", message="one", when=WHEN)
+    host.tags("acme/app", (f"v{number}" for number in range(2000)))
+    shown = git("ls-remote", "--tags", f"{host.url}/acme/app.git").splitlines()
+    assert len(shown) == 2002
+    assert f"{head}\trefs/tags/annotated^{{}}" in shown
+    assert f"{head}\trefs/tags/v1999" in shown
+
+
+@pytest.mark.parametrize("name", ["a b", "a..b", "a~", "x.lock", "a//b", "a.", "@{", "", ".a"])
+def test_names_that_git_refuses_are_refused(host: GitHost, name: str) -> None:
+    fill(host, 1)
+    with pytest.raises(UsageError):
+        host.tags("acme/app", [name])
+
+
+def test_layers_stand_in_front() -> None:
+    def closed(_application):
+        def answer(_environ, start_response):
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return [b""]
+
+        return answer
+
+    with GitHost(layers=[closed]) as host:
+        assert requests.get(f"{host.url}/a/b.git/info/refs?service=git-upload-pack", timeout=10).status_code == 503
+        assert host.access_log.rows[0].status == 503
+
+
+def test_an_author_cannot_break_out_of_the_name(host: GitHost) -> None:
+    who = Person("Eve\ncommitter <x>", "eve@example.com>\n", WHEN)
+    made = host.commit("acme/app", {"a": "1"}, author=who)
+    commit = host.forge.store(host.forge.repository("acme/app")).commits([made])[0]
+    assert (commit.author.name, commit.author.email) == ("Evecommitter x", "eve@example.com")
