@@ -133,7 +133,7 @@ def regex(pattern: str, text: tuple[str, ...], *, as_json: bool) -> None:
 
     \b
     Example:
-      kargo-lab rules regex '^v\d+$' v12 v12-rc
+      kargo-lab rules regex '^v\\d+$' v12 v12-rc
     """
     from kargo_lab.rules import patterns
 
