@@ -207,8 +207,8 @@ class ReceiverShape:
             return place.wrong(f"expected a mapping with a name and a type, found {found(place.value)}")
         before = len(place.report.misfits)
         for key in place.value:
-            if key not in ("name", *RECEIVER_TYPES):
-                place.at(key).wrong(f"unknown field `{key}`{nearest(key, ('name', *RECEIVER_TYPES))}")
+            if key not in ("name", *RECEIVER_TYPES) and not place.report.full:
+                place.at(key).wrong(f"unknown field `{key[:60]}`{nearest(key[:60], ('name', *RECEIVER_TYPES))}")
         name = place.at("name")
         named: Any = name.wrong("missing, and required") if name.value is None else _NAME.read(name)
         types = tuple(kind for kind in RECEIVER_TYPES if place.value.get(kind) is not None)

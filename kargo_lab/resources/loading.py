@@ -247,6 +247,7 @@ def _read_object(place: Place, collection: _Collection) -> None:
 
 def _strange(version: str, kind: str) -> tuple[str, str] | None:
     """The member at fault and why, for a type that looks like a slip of the pen rather than somebody else's."""
+    version, kind = version[:80], kind[:80]
     if version == KARGO_VERSION:
         return ("kind", f"Kargo has no kind `{kind}` that the lab reads{nearest(kind, KINDS)}")
     if kind in KINDS:

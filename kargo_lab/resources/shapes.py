@@ -27,6 +27,7 @@ class Unread(enum.Enum):
 
 
 WRONG = Unread.WRONG
+MOST_MISFITS = 100  # of one document
 
 
 @attrs.define
@@ -42,6 +43,11 @@ class Report:
     namespace: str = "default"
     admitted: bool = True
     misfits: list[Misfit] = attrs.field(factory=list)
+
+    @property
+    def full(self) -> bool:
+        """True if nobody would read on: a document may hold thousands of mistakes."""
+        return len(self.misfits) > MOST_MISFITS
 
 
 @attrs.frozen
@@ -75,6 +81,10 @@ class Place:
         """Report a misfit here (or at `path`) and stand for the value."""
         path = self.path if path is None else path
         document = self.report.document
+        if self.report.full:
+            return WRONG
+        if len(self.report.misfits) == MOST_MISFITS:
+            path, message = (), f"more than {MOST_MISFITS} things are wrong; the rest is not shown"
         self.report.misfits.append(Misfit(document.file, document.line(path), spelled(path), message))
         return WRONG
 
@@ -299,8 +309,8 @@ class Record:
         before = len(place.report.misfits)
         known = [field.key for field in self.fields]
         for key in place.value:
-            if key not in known:
-                place.at(key).wrong(f"unknown field `{key}`{nearest(key, known)}")
+            if key not in known and not place.report.full:
+                place.at(key).wrong(f"unknown field `{key[:60]}`{nearest(key[:60], known)}")
         values = self._members(place)
         if self.check and place.report.admitted:
             self.check(place)

@@ -220,7 +220,7 @@ class SubscriptionShape:
             return place.wrong(f"expected a mapping with one of git, image, chart; found {found(place.value)}")
         kinds = [key for key in place.value if key != "name"]
         if len(kinds) != 1:
-            what = ", ".join(f"`{kind}`" for kind in kinds) or "none"
+            what = ", ".join(f"`{kind[:60]}`" for kind in kinds[:5]) or "none"
             return place.wrong(f"expected exactly one of git, image, chart; found {what}")
         name = _NAME.read(place.at("name")) if place.value.get("name") is not None else ""
         kind = kinds[0]
@@ -228,7 +228,7 @@ class SubscriptionShape:
             value = BUILT_IN[kind].read(place.at(kind))
             return WRONG if WRONG in (name, value) else attrs.evolve(value, name=name)
         if place.report.admitted:
-            return place.at(kind).wrong(f"no subscription type is called `{kind}`{nearest(kind, BUILT_IN)}")
+            return place.at(kind).wrong(f"no subscription type is called `{kind[:60]}`{nearest(kind[:60], BUILT_IN)}")
         value = GENERIC.read(place.at(kind))
         return WRONG if WRONG in (name, value) else GenericSubscription(kind=kind, name=name, **value)
 

@@ -102,9 +102,9 @@ def spelled(path: Path) -> str:
         if isinstance(step, int):
             parts.append(f"[{step}]")
         elif re.fullmatch(r"[\w$-]+", step):
-            parts.append(f".{step}" if parts else step)
+            parts.append(f".{step[:60]}" if parts else step[:60])
         else:
-            parts.append(f'["{step}"]')
+            parts.append(f'["{step[:60]}"]')
     return "".join(parts)
 
 
@@ -172,7 +172,7 @@ class _Builder:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
-        return self.problem(line, path, f"the tag {node.tag} has no meaning here")
+        return self.problem(line, path, f"the tag {node.tag[:60]} has no meaning here")
 
     def problem(self, line: int, path: Path, message: str) -> None:
         self.problems.append(Misfit(self.name, line, spelled(path), message))
@@ -224,7 +224,7 @@ class _Builder:
                     return _float(text.replace("_", "").lower())
         except (ValueError, KeyError):
             pass
-        return self.problem(node.start_mark.line + 1, path, f"the tag {node.tag} does not fit {text[:40]!r}")
+        return self.problem(node.start_mark.line + 1, path, f"the tag {node.tag[:60]} does not fit {text[:40]!r}")
 
 
 def _integer(text: str) -> int:

@@ -7,6 +7,7 @@ import hmac
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from typing import Any
 import attrs
 import pytest
 import requests
+from click.testing import CliRunner, Result
+
+from kargo_lab.cli import main
 
 RESOURCES = """
 apiVersion: v1
@@ -104,8 +108,9 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         assert lab.get("/warehouses")["items"][0]["refresh"] == token
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False)
+def run(*arguments: str) -> Result:
+    """The command where it is not going to serve."""
+    return CliRunner().invoke(main, ["serve", *arguments])
 
 
 def test_three_mistakes_in_resources_are_told_at_once(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_three_mistakes_in_resources_are_told_at_once(tmp_path: Path) -> None:
         text = text.replace(right, slip)
     (tmp_path / "r.yaml").write_text(text)
     done = run("--resources", str(tmp_path))
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert [re.sub(r".*r\.yaml:", "", line) for line in done.stderr.splitlines()] == [
         "5: data.secret: expected base64 (plain text belongs under stringData)",
         "10: spec.webhookReceivers[0].githb: unknown field `githb` (did you mean `github`?)",
@@ -135,10 +140,11 @@ def test_three_mistakes_in_resources_are_told_at_once(tmp_path: Path) -> None:
 def test_wrong_options_are_told(tmp_path: Path, options: tuple[str, ...], expected: str) -> None:
     (tmp_path / "r.yaml").write_text(RESOURCES)
     done = run("--resources", str(tmp_path), *options)
-    assert (done.returncode, expected in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    assert (done.exit_code, expected in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
-    with served(tmp_path) as lab:
-        done = run("--resources", str(tmp_path), "--listen", lab.url.removeprefix("http://"))
-    assert (done.returncode, "cannot listen on" in done.stderr) == (2, True)
+    (tmp_path / "r.yaml").write_text(RESOURCES)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("--resources", str(tmp_path), "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert (done.exit_code, "cannot listen on" in done.stderr) == (2, True)

@@ -105,6 +105,11 @@ def test_every_misfit_of_a_record_is_told() -> None:
     ]
 
 
+def test_a_document_with_thousands_of_mistakes_is_not_told_in_full() -> None:
+    messages = read(POINT, {"x": 1, **{f"y{number}": 1 for number in range(5000)}})[1]
+    assert (len(messages), messages[-1]) == (101, "more than 100 things are wrong; the rest is not shown")
+
+
 def test_what_is_stored_is_not_held_to_ranges_and_choices() -> None:
     assert read(Number(lowest=1), 0, admitted=False) == (0, [])
     assert read(Text(choices=("a",), shortest=1), "", admitted=False) == ("", [])
