@@ -46,5 +46,7 @@ def _join(first: str, *elements: str) -> str:
             del segments[-1:]
         elif segment not in ("", "."):
             segments.append(segment)
-    joined = gourl.parse(("/" if rooted else "") + "/".join(segments))
-    return _text(bytes(attrs.evolve(reference, path=joined.path, raw_path=joined.raw_path)))
+    # Read with a slash in front, lest a colon in the first segment be taken for a scheme.
+    joined = gourl.parse("/" + "/".join(segments))
+    cut = 0 if rooted else 1
+    return _text(bytes(attrs.evolve(reference, path=joined.path[cut:], raw_path=joined.raw_path[cut:])))
