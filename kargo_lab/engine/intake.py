@@ -25,6 +25,7 @@ from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secr
 from kargo_lab.resources.pipeline import Promotion
 from kargo_lab.resources.status import BuildFailure, StatusEntry, build, secrets_namespace
 from kargo_lab.resources.warehouse import Warehouse
+from kargo_lab.selection.reasons import Reason
 from kargo_lab.wire import (
     Acknowledged,
     ActionPlan,
@@ -168,9 +169,14 @@ class Outcome:
     answer: Answer | NoAnswer
     verdict: Verdict
     refreshed: tuple[Refreshed, ...] = ()
-    left_alone: tuple[tuple[Warehouse, Any], ...] = ()
+    left_alone: tuple[tuple[Warehouse, Reason], ...] = ()
     detail: str = ""
     delivery_id: str = ""
+
+    @property
+    def declined(self) -> tuple[tuple[Warehouse, Reason], ...]:
+        """Of those left alone, the subscribers: what a log wants, where a fleet has thousands of others."""
+        return tuple(pair for pair in self.left_alone if pair[1].rule not in _NO_SUBSCRIBERS)
 
 
 def deliver(
@@ -307,6 +313,7 @@ class _Visit:
         return Refreshed(kind=kind, namespace=namespace, name=name, success=True)
 
 
+_NO_SUBSCRIBERS = frozenset({"not-subscribed", "other-namespace", "delivery-failed"})
 _FAILED_RESULTS = frozenset({"Error", "Failure", "PartialSuccess"})
 
 

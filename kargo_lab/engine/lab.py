@@ -137,7 +137,7 @@ class Lab:
                 refreshed=tuple(f"{each.namespace}/{each.name}" for each in outcome.refreshed if each.success),
                 details={
                     "verdict": type(outcome.verdict).__name__,
-                    "left alone": {each.key: str(reason.text) for each, reason in outcome.left_alone},
+                    "left alone": {each.key: str(reason.text) for each, reason in outcome.declined},
                     "detail": outcome.detail,
                 },
             )

@@ -183,6 +183,13 @@ def test_what_was_left_alone_is_told_with_its_reason(objects: DeclaredObjects) -
     assert [(warehouse.name, bool(reason)) for warehouse, reason in outcome.left_alone] == [("other", False)]
 
 
+def test_of_those_left_alone_the_subscribers_are_told_apart(objects: DeclaredObjects) -> None:
+    body = {"ref": "refs/heads/dev", "repository": {"clone_url": "https://github.com/Ex/Repo.git"}}
+    outcome = deliver(objects, push(body))
+    assert {warehouse.name for warehouse, _ in outcome.left_alone} == {"code", "other"}
+    assert [warehouse.name for warehouse, _ in outcome.declined] == ["code"]
+
+
 def test_a_wrong_signature_refreshes_nothing(objects: DeclaredObjects) -> None:
     outcome = deliver(objects, push(key=b"wrong"))
     assert (outcome.answer, objects.refreshed) == (Answer(status=401, body={"error": "unauthorized"}), {})
