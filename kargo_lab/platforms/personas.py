@@ -352,8 +352,11 @@ _ROWS = (
         ),
         default_events=("push", "pull", "mount", "delete"),
         fill=_registry,
-        # registry:2 as it is: no paging, no referrers, nothing deleted by tag (platforms.md 13.2).
-        settings=RegistrySettings(paging=False, referrers=False, delete_tags=False),
+        # registry:2 as it is: no paging, no referrers, nothing deleted by tag (platforms.md 13.2), and what
+        # tests against Debian's 2.8.2 showed besides.
+        settings=RegistrySettings(
+            paging=False, referrers=False, delete_tags=False, accept_matters=True, null_tags=True
+        ),
     ),
 )
 

@@ -22,7 +22,9 @@ class RegistrySettings:
     another host name, where credentials must not follow. Without `delete_tags` only digests can be
     deleted, as in Harbor. `accept_sparse` takes manifests whose blobs are missing. Without
     `digest_on_head` the digest header is left out of answers to HEAD, as some registries do.
-    `catalog` is `_catalog`, which hubs switch off.
+    `catalog` is `_catalog`, which hubs switch off. Where `accept_matters`, a client gets no OCI manifest that it
+    did not ask for, and one platform in place of a Docker list that it did not ask for, as distribution 2 does.
+    `null_tags` answers `null` for a list without tags, as it does too.
     """
 
     page_cap: int = 0
@@ -35,6 +37,8 @@ class RegistrySettings:
     accept_sparse: bool = False
     digest_on_head: bool = True
     catalog: bool = True
+    accept_matters: bool = False
+    null_tags: bool = False
     largest_manifest: int = 4 << 20  # bytes; the least a registry should take, and distribution's limit
 
 

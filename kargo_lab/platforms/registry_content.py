@@ -17,7 +17,9 @@ from kargo_lab.platforms.registry_answers import VERSION_HEADER, document, empty
 from kargo_lab.platforms.registry_call import Call
 from kargo_lab.platforms.registry_events import DELETE, PULL, PUSH, RegistryEvent
 from kargo_lab.platforms.registry_manifests import (
+    DOCKER_LIST,
     OCI_INDEX,
+    OCI_MANIFEST,
     ManifestReadingError,
     Reading,
     read,
@@ -48,8 +50,10 @@ def resolve(call: Call, reference: str) -> StoredManifest | None:
 
 
 def pull_manifest(call: Call, reference: str) -> Response:
-    """GET and HEAD (end-3). The stored type is served whatever `Accept` says: nothing is converted."""
+    """GET and HEAD (end-3). What is stored is served whatever `Accept` says, unless the settings make it matter."""
     manifest = resolve(call, reference)
+    if manifest is not None and call.settings.accept_matters:
+        manifest = _acceptable(call, manifest, by_tag=":" not in reference)
     if manifest is None:
         return refusal("MANIFEST_UNKNOWN", {"reference": reference})
     tag = "" if ":" in reference else reference
@@ -69,6 +73,19 @@ def pull_manifest(call: Call, reference: str) -> Response:
     answer.headers["Content-Type"] = manifest.media_type
     answer.content_length = manifest.size
     return answer
+
+
+def _acceptable(call: Call, manifest: StoredManifest, *, by_tag: bool) -> StoredManifest | None:
+    """What distribution 2 serves to this client: wildcards do not count, and OCI types are never converted."""
+    accepted = {part.partition(";")[0].strip() for part in call.request.headers.get("Accept", "").split(",")}
+    if manifest.media_type in accepted or manifest.media_type not in (OCI_MANIFEST, OCI_INDEX, DOCKER_LIST):
+        return manifest
+    if manifest.media_type != DOCKER_LIST:
+        return None
+    entries = json.loads(call.storage.read_manifest(manifest.digest))["manifests"] if by_tag else []
+    wanted = {"os": "linux", "architecture": "amd64"}
+    one = next((entry["digest"] for entry in entries if wanted.items() <= entry.get("platform", {}).items()), "")
+    return call.storage.manifest(call.repository, one) if one else manifest
 
 
 def push_manifest(call: Call, reference: str) -> Response:
@@ -174,7 +191,9 @@ def list_tags(call: Call, _: str = "") -> Response:
         return refusal("PAGINATION_NUMBER_INVALID", {"n": call.request.args["n"]})
     # One more than asked tells whether there is a next page.
     tags = storage.tags(call.repository, last=last, limit=limit + 1 if limit > 0 else limit, lexical=settings.lexical)
-    return _page(f"/v2/{call.repository}/tags/list", {"name": call.repository}, "tags", tags, limit)
+    return _page(
+        f"/v2/{call.repository}/tags/list", {"name": call.repository}, "tags", tags, limit, null=settings.null_tags
+    )
 
 
 def list_repositories(call: Call, _: str = "") -> Response:
@@ -200,13 +219,16 @@ def _limit(call: Call) -> int | None:
     return min(int(asked), cap) if cap else int(asked)
 
 
-def _page(path: str, value: dict[str, Any], member: str, entries: list[str], limit: int) -> Response:
+def _page(
+    path: str, value: dict[str, Any], member: str, entries: list[str], limit: int, *, null: bool = False
+) -> Response:
     headers = {}
     shown = entries if limit < 0 else entries[:limit]
     if shown and len(entries) > len(shown):
         query = urlencode({"last": shown[-1], "n": limit})
         headers["Link"] = f'<{path}?{query}>; rel="next"'
-    return document({**value, member: shown}, headers=headers)
+    nothing: list[str] | None = None if null else []
+    return document({**value, member: shown or nothing}, headers=headers)
 
 
 def list_referrers(call: Call, digest: str) -> Response:

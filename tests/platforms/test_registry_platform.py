@@ -270,3 +270,52 @@ def test_the_plain_registry_notifies_event_for_event_as_debians_does(receiver: R
             real.request("GET", "/v2/")
     assert told([outgoing.body for outgoing in receiver.got]) == told(bodies)
     assert [body.count(b"\n") for body in bodies] == [outgoing.body.count(b"\n") for outgoing in receiver.got]
+
+
+MANY = "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
+ACCEPTED = {
+    "nothing": None,
+    "anything": "*/*",
+    "an OCI image": "application/vnd.oci.image.manifest.v1+json",
+    "a Docker image": "application/vnd.docker.distribution.manifest.v2+json",
+    "an index or a list": MANY,
+    "everything": ACCEPT,
+}
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[str, str]]:
+    """Debian's registry and ours in its clothes, with the same content."""
+    if reason := why_no_process():
+        pytest.skip(reason)
+    with ProcessRegistry() as real, PlatformRegistry("registry", asynchronous=False) as fake:
+        for registry in (real, RemoteRegistry(fake.url)):
+            registry.push_image("a", "oci-image")
+            registry.push_index("a", "oci-index")
+            registry.push_image("a", "docker-image", docker=True)
+            registry.push_index("a", "docker-list", docker=True)
+            registry.delete_manifest("gone", registry.push_image("gone", "v1"))
+        yield real.url, fake.url
+
+
+def alike(answer: requests.Response) -> Any:
+    """Status, error code or type, and digest. Manifests of Docker's first schema are not made here."""
+    if answer.status_code >= 400:
+        return answer.status_code, answer.json()["errors"][0]["code"]
+    return answer.status_code, answer.headers["Content-Type"], answer.headers["Docker-Content-Digest"]
+
+
+@pytest.mark.parametrize("accepted", ACCEPTED)
+@pytest.mark.parametrize("tag", ["oci-image", "oci-index", "docker-image", "docker-list"])
+def test_what_a_client_accepts_matters_as_at_debians_registry(both: tuple[str, str], tag: str, accepted: str) -> None:
+    headers = {"Accept": ACCEPTED[accepted]}
+    real, fake = (requests.get(f"{url}/v2/a/manifests/{tag}", headers=headers, timeout=5) for url in both)
+    if "prettyjws" in real.headers["Content-Type"]:
+        assert fake.headers["Content-Type"] == "application/vnd.docker.distribution.manifest.v2+json"
+    else:
+        assert alike(fake) == alike(real)
+
+
+def test_a_list_without_tags_is_null_as_at_debians_registry(both: tuple[str, str]) -> None:
+    real, fake = (requests.get(f"{url}/v2/gone/tags/list", timeout=5).json() for url in both)
+    assert fake == real == {"name": "gone", "tags": None}
