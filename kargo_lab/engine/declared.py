@@ -6,9 +6,9 @@ the Lab has the durable store behind the same protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from kargo_lab.errors import StoreError
+from kargo_lab.engine.intake import Target
 from kargo_lab.matching import SubscribedURLs
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
@@ -96,11 +96,11 @@ class DeclaredObjects:
         """All Promotions."""
         return self.resources.promotions
 
-    def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
-        """Remember the token."""
-        if self._refused(kind, namespace, name):
-            raise StoreError(f"{kind} {namespace}/{name} may not be patched")
-        self.refreshed[kind, namespace, name] = token
+    def request_refresh(self, targets: Sequence[Target], token: str) -> Collection[Target]:
+        """Remember the token for each that may be patched."""
+        refused = {target for target in targets if self._refused(*target)}
+        self.refreshed.update(dict.fromkeys((target for target in targets if target not in refused), token))
+        return refused
 
     def delivered(self, receiver: str, delivery_id: str) -> bool:
         """True if it is among `deliveries`, which whoever delivers keeps."""

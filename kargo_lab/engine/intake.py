@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -59,6 +59,10 @@ DELIVERY_ID_HEADERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+Target = tuple[str, str, str]
+"""kind, namespace and name of what is to be refreshed."""
+
+
 class Objects(Protocol):
     """What the store offers to the intake. Every call may raise StoreError."""
 
@@ -80,8 +84,11 @@ class Objects(Protocol):
     def promotions(self) -> Sequence[Promotion]:
         """All Promotions."""
 
-    def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
-        """Set the refresh annotation, durably. A StoreError is to Kargo a refused patch."""
+    def request_refresh(self, targets: Sequence[Target], token: str) -> Collection[Target]:
+        """Set the refresh annotation of all of them, durably; the ones that may not be patched are returned.
+
+        One call a delivery, so that a push that concerns a hundred Warehouses costs one flush to the disk.
+        """
 
     def delivered(self, receiver: str, delivery_id: str) -> bool:
         """True if a delivery of this ID (`Outcome.delivery_id`) was answered with 200 before."""
@@ -300,17 +307,18 @@ class _Visit:
         summary = f"Refreshed {done} of {count} selected resources"
         return {**result, "result": name, "summary": summary}, refreshed, ""
 
-    def refresh(self, targets: Iterable[tuple[str, str, str]]) -> tuple[Refreshed, ...]:
-        """Refresh each target; one that is refused does not stop the others."""
-        return tuple(self._refresh_one(*target) for target in targets)
-
-    def _refresh_one(self, kind: str, namespace: str, name: str) -> Refreshed:
+    def refresh(self, targets: Iterable[Target]) -> tuple[Refreshed, ...]:
+        """Refresh all targets; one that is refused does not stop the others."""
+        wanted = tuple(targets)
         try:
-            self.objects.request_refresh(kind, namespace, name, self.token)
-        except StoreError as error:
-            log.warning("%s %s/%s could not be refreshed: %s", kind, namespace, name, error)
-            return Refreshed(kind=kind, namespace=namespace, name=name, success=False)
-        return Refreshed(kind=kind, namespace=namespace, name=name, success=True)
+            refused = self.objects.request_refresh(wanted, self.token) if wanted else ()
+        except StoreError:
+            log.exception("nothing could be refreshed")
+            refused = wanted
+        return tuple(
+            Refreshed(kind=target[0], namespace=target[1], name=target[2], success=target not in refused)
+            for target in wanted
+        )
 
 
 _NO_SUBSCRIBERS = frozenset({"not-subscribed", "other-namespace", "delivery-failed"})

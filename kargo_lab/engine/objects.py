@@ -7,7 +7,7 @@ refresh tokens and the log of deliveries, which are in the store and outlive the
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +15,6 @@ import attrs
 
 from kargo_lab.engine.store import Store
 from kargo_lab.engine.warehouses import Warehouses
-from kargo_lab.errors import StoreError
 from kargo_lab.matching import SubscribedURLs
 from kargo_lab.profiles import Profile
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
@@ -150,15 +149,16 @@ class Objects:
         """All Promotions, by namespace and name."""
         return self._now.promotions
 
-    def request_refresh(self, kind: str, namespace: str, name: str, token: str) -> None:
-        """Set the refresh annotation, durably."""
-        key = f"{namespace}/{name}"
-        if kind == "Warehouse":
-            self._warehouses.refresh((key,), token)
-        elif kind == "Promotion":
-            self._store.put_object(REFRESHED_PROMOTIONS, key, {"token": token})
-        else:
-            raise StoreError(f"{kind} {key} cannot be refreshed")
+    def request_refresh(self, targets: Sequence[tuple[str, str, str]], token: str) -> Collection[tuple[str, str, str]]:
+        """Set the refresh annotation of (kind, namespace, name), durably and with one flush to the disk.
+
+        Nothing is refused here: a store that cannot write is an error for all of them.
+        """
+        self._warehouses.refresh([f"{where}/{name}" for kind, where, name in targets if kind == "Warehouse"], token)
+        for kind, where, name in targets:
+            if kind == "Promotion":
+                self._store.put_object(REFRESHED_PROMOTIONS, f"{where}/{name}", {"token": token})
+        return ()
 
     def delivered(self, receiver: str, delivery_id: str) -> bool:
         """True if a delivery of this ID was answered with 200 before."""

@@ -195,6 +195,17 @@ def test_a_wrong_signature_refreshes_nothing(objects: DeclaredObjects) -> None:
     assert (outcome.answer, objects.refreshed) == (Answer(status=401, body={"error": "unauthorized"}), {})
 
 
+def test_a_store_that_cannot_write_has_refreshed_nothing(
+    objects: DeclaredObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_targets: Any, _token: str) -> Any:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(objects, "request_refresh", broken)
+    outcome = deliver(objects, push())
+    assert outcome.answer == Answer(status=500, body={"error": "failed to refresh 1 of 1 warehouses"})
+
+
 def test_a_store_that_fails_during_a_delivery_is_an_internal_error(
     objects: DeclaredObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
