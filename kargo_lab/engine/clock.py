@@ -8,6 +8,7 @@ datetime can hold.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -73,14 +74,18 @@ class VirtualClock:
         """Move on; time never goes back, so a negative span is none."""
         if seconds > 0:
             with self._lock:
-                # Rounded up: whoever waits until an instant must not wake before it.
-                self._microseconds += -int(-seconds * 1e6 // 1)
+                self._microseconds += _rounded_up(seconds)
 
     def advance_to(self, monotonic: float) -> None:
         """Move on to a moment as `monotonic()` counts; one that has passed changes nothing."""
         with self._lock:
             # Rounded up, as above: a clock that stopped short of the moment would be sent there without end.
             self._microseconds = max(self._microseconds, -int(-monotonic * 1e6 // 1))
+
+
+def _rounded_up(seconds: float) -> int:
+    """Whole microseconds, not fewer: whoever waits until a moment must not wake before it."""
+    return math.ceil(seconds * 1e6)
 
 
 class Stopwatch:

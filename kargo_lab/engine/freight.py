@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from kargo_lab.errors import LabError
@@ -150,7 +150,7 @@ def crowded_alias(random: Random) -> str:
 
 
 def _git_source(commit: FreightCommit, profile: Profile) -> str:
-    url = urls.normalize_git(commit.repo_url, profile=profile)
+    url = _normal(urls.normalize_git, commit.repo_url, profile)
     return f"{url}:{commit.tag}" if commit.tag else url
 
 
@@ -160,11 +160,25 @@ def _suffix(each: FreightCommit | FreightImage | FreightChart, profile: Profile)
 
 def _chart_path(chart: FreightChart, profile: Profile) -> str:
     """Go's path.Join: what is empty takes no part, the rest is cleaned, so `https://` loses a slash."""
-    joined = "/".join(part for part in (urls.normalize_chart(chart.repo_url, profile=profile), chart.name) if part)
+    joined = "/".join(part for part in (_normal(urls.normalize_chart, chart.repo_url, profile), chart.name) if part)
     if not joined:
         return ""
     cleaned = posixpath.normpath(joined)
     return cleaned[1:] if cleaned.startswith("//") else cleaned  # POSIX keeps two leading slashes, Go does not
+
+
+_normalised: dict[tuple[str, str, str], str] = {}
+_MOST_NORMALISED = 10_000
+
+
+def _normal(normalise: Callable[..., str], text: str, profile: Profile) -> str:
+    """A URL in normal form, remembered: each pass over each Warehouse names its Freight anew."""
+    key = (normalise.__name__, text, profile.name)
+    if key not in _normalised:
+        if len(_normalised) >= _MOST_NORMALISED:
+            _normalised.clear()
+        _normalised[key] = normalise(text, profile=profile)
+    return _normalised[key]
 
 
 def _sha1(text: str) -> str:

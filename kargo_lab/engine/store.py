@@ -184,6 +184,8 @@ class Store:
             applied = []
             for warehouse in given:
                 spec = _fingerprint(warehouse)
+                if warehouse.key not in known:
+                    self._statuses.pop(warehouse.key, None)  # of one that had this name, and is gone
                 before, generation = known.pop(warehouse.key, (spec, 1))
                 generation += before != spec
                 connection.execute(
@@ -202,13 +204,22 @@ class Store:
         rows = self._rows("SELECT generation, refresh, status FROM warehouses WHERE key = ?", key)
         if not rows:
             return None
-        generation, refresh, status = rows[0]
-        return WarehouseRecord(generation=generation, refresh=refresh, status=statuses.from_json(json.loads(status)))
+        generation, refresh, text = rows[0]
+        with self._lock:
+            if key not in self._statuses:
+                self._statuses[key] = statuses.from_json(json.loads(text))
+            return WarehouseRecord(generation=generation, refresh=refresh, status=self._statuses[key])
 
     def put_status(self, key: str, status: Status) -> None:
-        """Write the status of a Warehouse; one that is gone is left gone."""
-        with self._transaction() as connection:
-            connection.execute("UPDATE warehouses SET status = ? WHERE key = ?", (_text(statuses.to_json(status)), key))
+        """Write the status of a Warehouse if it changed; one that is gone is left gone."""
+        with self._lock:
+            if self._statuses.get(key) == status:
+                return
+            if self._on_disk:
+                document = _text(statuses.to_json(status))
+                with self._transaction() as connection:
+                    connection.execute("UPDATE warehouses SET status = ? WHERE key = ?", (document, key))
+            self._statuses[key] = status
 
     def refresh(self, keys: Iterable[str], token: str) -> tuple[str, ...]:
         """Set the refresh token of these Warehouses; durable on return. The keys whose token changed."""

@@ -22,7 +22,7 @@ _Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader",
 
 def discover(subscription: ChartSubscription, context: Context) -> ChartDiscovery:
     """The versions that the subscription takes, best first. Raises SelectionError or UpstreamError."""
-    selector = selection.build(subscription, context.profile)
+    selector = context.shared.selector(subscription, selection.build)
     skip = subscription.insecure_skip_tls_verify and context.profile.chart_insecure_tls
     outgoing = Outgoing(
         ledger=context.ledger,

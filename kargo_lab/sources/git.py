@@ -28,7 +28,7 @@ Batch = Callable[[int, int], tuple[CommitFacts, ...]]
 
 def discover(subscription: GitSubscription, context: Context) -> CommitDiscovery:
     """The commits that the subscription takes, best first. Raises SelectionError, ExpressionError or UpstreamError."""
-    selector = selection.build(subscription, context.profile)
+    selector = context.shared.selector(subscription, selection.build)
     observed = _observe(selector, context) if context.profile.ls_remote_short_circuit else None
     if (unchanged := reusable(subscription, context.previous, observed)) is not None:
         return unchanged

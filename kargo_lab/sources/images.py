@@ -33,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def discover(subscription: ImageSubscription, context: Context) -> ImageDiscovery:
     """The images that the subscription takes, best first. Raises SelectionError or UpstreamError."""
-    selector = selection.build(subscription, context.profile)
+    selector = context.shared.selector(subscription, selection.build)
     by_tag = context.profile.cache_by_tag and selection.caches_by_tag(
         subscription, context.shared.settings.cache_by_tag_policy
     )

@@ -71,6 +71,8 @@ class World:
     def __init__(self, *, request_seconds: float = 0.0, bearer: Iterable[str] = (), profile: Profile = LATEST) -> None:
         self.request_seconds, self.bearer, self.down = request_seconds, frozenset(bearer), set[str]()
         self._profile = profile
+        self._image_keys: dict[str, str] = {}  # normalising is most of what answering would cost
+        self._git_keys: dict[str, str] = {}
         self._images: dict[str, _Repository] = {}
         self._git: dict[str, _GitRepository] = {}
         self._charts: dict[tuple[str, str], list[str]] = {}
@@ -102,13 +104,13 @@ class World:
             annotations=dict(annotations or {}),
             platforms=tuple(Platform(os=each[0], arch=each[1], variant=each[2]) for each in parsed if each),
         )
-        repository = self._images.setdefault(self._image_key(repo_url), _Repository())
+        repository = self._images.setdefault(self.key_of(repo_url), _Repository())
         repository.tags.update(dict.fromkeys(tags, made))
         return made.digest
 
     def delete_tag(self, repo_url: str, tag: str) -> None:
         """Remove a tag of an image repository; one that is not there is no error."""
-        self._images.setdefault(self._image_key(repo_url), _Repository()).tags.pop(tag, None)
+        self._images.setdefault(self.key_of(repo_url), _Repository()).tags.pop(tag, None)
 
     def commit(
         self,
@@ -155,17 +157,22 @@ class World:
         if version not in listed:
             listed.append(version)
 
-    def _image_key(self, repo_url: str) -> str:
-        return urls.normalize_image(repo_url, profile=self._profile)
+    def key_of(self, repo_url: str) -> str:
+        """The normalised URL of an image repository."""
+        if repo_url not in self._image_keys:
+            self._image_keys[repo_url] = urls.normalize_image(repo_url, profile=self._profile)
+        return self._image_keys[repo_url]
 
     def _repository(self, repo_url: str) -> _GitRepository:
-        return self._git.setdefault(urls.normalize_git(repo_url, profile=self._profile), _GitRepository())
+        if repo_url not in self._git_keys:
+            self._git_keys[repo_url] = urls.normalize_git(repo_url, profile=self._profile)
+        return self._git.setdefault(self._git_keys[repo_url], _GitRepository())
 
     # Answering
 
     def discover_images(self, subscription: ImageSubscription, context: Context) -> ImageDiscovery:
         """As `sources.images.discover`."""
-        selector = image_selection.build(subscription, context.profile)
+        selector = context.shared.selector(subscription, image_selection.build)
         by_tag = context.profile.cache_by_tag and image_selection.caches_by_tag(
             subscription, context.shared.settings.cache_by_tag_policy
         )
@@ -178,7 +185,7 @@ class World:
 
     def discover_commits(self, subscription: GitSubscription, context: Context) -> CommitDiscovery:
         """As `sources.git.discover`."""
-        selector = commit_selection.build(subscription, context.profile)
+        selector = context.shared.selector(subscription, commit_selection.build)
         repository, asked = self._repository(subscription.repo_url), _Asked(self, context)
         host, path = _place(subscription.repo_url)
         observed = None
@@ -212,7 +219,7 @@ class World:
 
     def discover_charts(self, subscription: ChartSubscription, context: Context) -> ChartDiscovery:
         """As `sources.charts.discover`, for registries that ask for nothing."""
-        selector = chart_selection.build(subscription, context.profile)
+        selector = context.shared.selector(subscription, chart_selection.build)
         asked, host = _Asked(self, context), _place(subscription.repo_url)[0]
         if selector.reference is not None:
             if context.profile.oci_probe:
@@ -279,7 +286,7 @@ class _Registry:
     ) -> None:
         self._world, self._context, self._caches_tags = world, context, by_tag
         self._host, self._path = selector.reference.registry, f"/v2/{selector.reference.repository}"
-        self._key = urls.normalize_image(selector.subscription.repo_url, profile=context.profile)
+        self._key = world.key_of(selector.subscription.repo_url)
         self._asked = _Asked(world, context)
         self._cache = context.shared.image_cache(self._host)
         one_child = context.profile.platform_index == "one-child"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 import attrs
 
@@ -16,6 +17,8 @@ from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import CACHE_ENTRIES, Cache, Limiters
 
+MOST_SELECTORS = 50_000
+Selector = TypeVar("Selector")
 _LIFE_SECONDS = 30 * 60.0  # of the image caches up to v1.8
 
 
@@ -57,7 +60,21 @@ class Shared:
         self.environment, self.workers = dict(environment or {}), workers
         self.limiters = Limiters(profile, per_second=self.settings.registry_rate_limit)
         self._lock = threading.Lock()
+        self._selectors: dict[Hashable, Any] = {}
         self._caches: dict[str, Cache[ImageFacts]] = {}
+
+    def selector(self, subscription: Hashable, build: Callable[[Any, Profile], Selector]) -> Selector:
+        """The selector of a subscription, built once: it follows from the subscription and the profile alone.
+
+        Kargo builds one in each pass; that costs nothing outside the process, so nobody can tell.
+        """
+        held = self._selectors.get(subscription)
+        if held is None:
+            held = build(subscription, self.profile)
+            if len(self._selectors) >= MOST_SELECTORS:
+                self._selectors.clear()
+            self._selectors[subscription] = held
+        return held
 
     def image_cache(self, registry: str) -> Cache[ImageFacts]:
         """The cache of image facts: one for the process since v1.9, one a registry before."""
