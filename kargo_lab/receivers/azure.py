@@ -91,17 +91,19 @@ def conclude(examination: Examination) -> Verdict:
 CHECKS: tuple[Check, ...] = (sender_is_known, body_decodes, event_is_known, conclude)
 
 
-def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
-    """Say what one delivery means."""
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
     agent = delivery.header("user-agent")
     sender = next((name for name in (REGISTRY, DEVOPS) if agent.startswith(name)), "")
     shape: gojson.Shape = SHAPES.get(sender, gojson.ANY)
     if sender == DEVOPS and not profile.promotions:
         shape = _PUSHES_ONLY
-    return examine(
-        CHECKS,
-        Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, event=sender, shape=shape),
-    )
+    return Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, event=sender, shape=shape)
+
+
+def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
+    """Say what one delivery means."""
+    return examine(CHECKS, begin(delivery, setup, profile))
 
 
 def _event(examination: Examination) -> str:

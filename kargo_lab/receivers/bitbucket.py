@@ -36,13 +36,20 @@ SIGNATURE_HEADER = "x-hub-signature"  # no -256 in the name, though SHA-256 is w
 
 _ACTOR = Struct({"name": TEXT, "emailAddress": TEXT})
 _LINK = Struct({"href": TEXT})
-_CLOUD_PUSH = Struct(
-    {
-        "actor": _ACTOR,
-        "push": Struct({"changes": ListOf(Struct({"new": Nullable(Struct({"type": TEXT, "name": TEXT}))}))}),
-        "repository": Struct({"links": Struct({"html": _LINK})}),
-    }
-)
+
+
+def _cloud_push(**ref: gojson.Shape) -> gojson.Struct:
+    return Struct(
+        {
+            "actor": _ACTOR,
+            "push": Struct({"changes": ListOf(Struct({"new": Nullable(Struct(ref))}))}),
+            "repository": Struct({"links": Struct({"html": _LINK})}),
+        }
+    )
+
+
+_CLOUD_PUSH = _cloud_push(type=TEXT, name=TEXT)
+_CLOUD_PUSH_BARE = _cloud_push(name=TEXT)  # as long as the name was taken bare, nobody declared the type
 _SERVER_PUSH = Struct(
     {
         "actor": _ACTOR,
@@ -80,23 +87,28 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
-    """Say what one delivery means."""
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
     event = delivery.header(EVENT_HEADER)
-    return examine(
-        CHECKS,
-        Examination(
-            receiver_type=TYPE,
-            delivery=delivery,
-            setup=setup,
-            profile=profile,
-            event=event,
-            shape=SHAPES.get(event, gojson.ANY),
-        ),
+    shape = SHAPES.get(event, gojson.ANY)
+    if event == "repo:push" and profile.bitbucket_bare_names:
+        shape = _CLOUD_PUSH_BARE
+    return Examination(
+        receiver_type=TYPE,
+        delivery=delivery,
+        setup=setup,
+        profile=profile,
+        event=event,
+        shape=shape,
     )
 
 
-def _cloud_push(examination: Examination) -> Verdict:
+def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
+    """Say what one delivery means."""
+    return examine(CHECKS, begin(delivery, setup, profile))
+
+
+def _conclude_cloud_push(examination: Examination) -> Verdict:
     profile = examination.profile
     found = [change["new"] for change in examination.body["push"]["changes"] if change["new"] is not None]
     if not profile.deletions_refresh and examination.body["push"]["changes"] and not found:
@@ -146,7 +158,7 @@ def _server_pull_request(examination: Examination) -> Verdict:
 
 _CONCLUSIONS = MappingProxyType(
     {
-        "repo:push": _cloud_push,
+        "repo:push": _conclude_cloud_push,
         "repo:refs_changed": _server_push,
         "pullrequest:fulfilled": _cloud_pull_request,
         "pullrequest:rejected": _cloud_pull_request,

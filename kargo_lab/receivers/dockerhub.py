@@ -20,21 +20,30 @@ SHAPE = Struct(
         "repository": Struct({"repo_name": TEXT}),
     }
 )
+_SHAPE_BEFORE_TAGS = Struct({"push_data": Struct({"media_type": TEXT}), "repository": Struct({"repo_name": TEXT})})
 
 
 def conclude(examination: Examination) -> Verdict:
     """The repository by its name, and the tag."""
     body = examination.body
     found = artifact_urls(body["repository"]["repo_name"], examination.profile, body["push_data"]["media_type"])
-    return push(examination, found, (body["push_data"]["tag"],))
+    return push(examination, found, (body["push_data"].get("tag"),))
 
 
 CHECKS: tuple[Check, ...] = (body_decodes, conclude)
 
 
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
+    return Examination(
+        receiver_type=TYPE,
+        delivery=delivery,
+        setup=setup,
+        profile=profile,
+        shape=SHAPE if profile.qualifiers else _SHAPE_BEFORE_TAGS,
+    )
+
+
 def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
     """Say what one delivery means."""
-    return examine(
-        CHECKS,
-        Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, shape=SHAPE),
-    )
+    return examine(CHECKS, begin(delivery, setup, profile))

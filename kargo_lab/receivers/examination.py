@@ -62,6 +62,26 @@ def examine(checks: tuple[Check, ...], examination: Examination) -> Verdict:
     raise AssertionError(message)
 
 
+@attrs.frozen
+class Step:
+    """One check on the way: its name, what it checks in words, and what it said (None: nothing to object to)."""
+
+    check: str
+    says: str
+    verdict: Verdict | None
+
+
+def trace(checks: tuple[Check, ...], examination: Examination) -> tuple[Step, ...]:
+    """All checks up to the one that decides."""
+    steps: list[Step] = []
+    for check in checks:
+        says = " ".join((check.__doc__ or "").split())
+        steps.append(Step(getattr(check, "__name__", str(check)), says, check(examination)))
+        if steps[-1].verdict is not None:
+            break
+    return tuple(steps)
+
+
 def unsupported(examination: Examination, event: str) -> Verdict:
     """What an event without a meaning is answered; only `recommended` takes it kindly."""
     text = f"event type {event} is not supported"
@@ -90,6 +110,7 @@ def has_header(name: str, complaint: str) -> Check:
     def header_is_there(examination: Examination) -> Verdict | None:
         return None if examination.delivery.header(name) else Refusal(401, complaint)
 
+    header_is_there.__doc__ = f"The header {name} is there and not empty."
     return header_is_there
 
 
@@ -106,6 +127,7 @@ def has_hmac(name: str) -> Check:
             return Refusal(401, "unauthorized")
         return None
 
+    hmac_matches.__doc__ = f"The header {name} is an HMAC of the body under the secret, with its algorithm in front."
     return hmac_matches
 
 

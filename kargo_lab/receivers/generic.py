@@ -42,9 +42,14 @@ def conclude(examination: Examination) -> Verdict:
 CHECKS: tuple[Check, ...] = (body_is_json, conclude)
 
 
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
+    return Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile)
+
+
 def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
     """Say what one delivery means."""
-    return examine(CHECKS, Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile))
+    return examine(CHECKS, begin(delivery, setup, profile))
 
 
 def _plan(action: GenericAction, body: Any, examination: Examination) -> ActionPlan:

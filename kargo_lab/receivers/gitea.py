@@ -62,16 +62,18 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
-    """Say what one delivery means."""
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
     event = delivery.header(EVENT_HEADER)
     shape = SHAPES.get(event, gojson.ANY)
     if event == "push" and not profile.path_filtering:
         shape = _PUSH_WITHOUT_COMMITS
-    return examine(
-        CHECKS,
-        Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, event=event, shape=shape),
-    )
+    return Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, event=event, shape=shape)
+
+
+def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
+    """Say what one delivery means."""
+    return examine(CHECKS, begin(delivery, setup, profile))
 
 
 def _push(examination: Examination) -> Verdict:

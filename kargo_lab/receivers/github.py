@@ -87,20 +87,22 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
+    event = delivery.header(EVENT_HEADER)
+    return Examination(
+        receiver_type=TYPE,
+        delivery=delivery,
+        setup=setup,
+        profile=profile,
+        event=event,
+        shape=SHAPES.get(event, gojson.ANY),
+    )
+
+
 def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
     """Say what one delivery means."""
-    event = delivery.header(EVENT_HEADER)
-    return examine(
-        CHECKS,
-        Examination(
-            receiver_type=TYPE,
-            delivery=delivery,
-            setup=setup,
-            profile=profile,
-            event=event,
-            shape=SHAPES.get(event, gojson.ANY),
-        ),
-    )
+    return examine(CHECKS, begin(delivery, setup, profile))
 
 
 def _ping(_: Examination) -> Verdict:

@@ -65,9 +65,11 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
+    return Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, shape=SHAPE)
+
+
 def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
     """Say what one delivery means."""
-    return examine(
-        CHECKS,
-        Examination(receiver_type=TYPE, delivery=delivery, setup=setup, profile=profile, shape=SHAPE),
-    )
+    return examine(CHECKS, begin(delivery, setup, profile))

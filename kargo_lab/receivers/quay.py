@@ -28,15 +28,17 @@ def conclude(examination: Examination) -> Verdict:
 CHECKS: tuple[Check, ...] = (body_decodes, conclude)
 
 
+def begin(delivery: Delivery, setup: Setup, profile: Profile) -> Examination:
+    """What the checks look at."""
+    return Examination(
+        receiver_type=TYPE,
+        delivery=delivery,
+        setup=setup,
+        profile=profile,
+        shape=SHAPE if profile.qualifiers else _SHAPE_BEFORE_TAGS,
+    )
+
+
 def receive(delivery: Delivery, setup: Setup, profile: Profile) -> Verdict:
     """Say what one delivery means."""
-    return examine(
-        CHECKS,
-        Examination(
-            receiver_type=TYPE,
-            delivery=delivery,
-            setup=setup,
-            profile=profile,
-            shape=SHAPE if profile.qualifiers else _SHAPE_BEFORE_TAGS,
-        ),
-    )
+    return examine(CHECKS, begin(delivery, setup, profile))

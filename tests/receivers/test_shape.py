@@ -5,7 +5,7 @@ import pytest
 
 from kargo_lab import profiles, receivers
 from kargo_lab.receivers import MODULES, RECEIVERS
-from kargo_lab.wire import Delivery, Setup
+from kargo_lab.wire import Delivery, Refusal, Setup
 
 SECRET_KEYS = {
     "artifactory": "secret-token",
@@ -32,10 +32,8 @@ def test_every_receiver_has_the_same_parts(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.TYPE)
-def test_every_check_says_what_it_checks(module: ModuleType) -> None:
-    assert [
-        check.__name__ for check in module.CHECKS if not check.__name__.isidentifier() or check.__name__ == "check"
-    ] == []
+def test_every_check_says_in_words_what_it_checks(module: ModuleType) -> None:
+    assert [check.__name__ for check in module.CHECKS if not (check.__doc__ or "").endswith((".", "at."))] == []
 
 
 def test_the_secret_of_each_type_is_under_kargos_key() -> None:
@@ -59,3 +57,18 @@ def test_each_version_has_the_types_of_its_time_in_the_order_of_choice(profile: 
 @pytest.mark.parametrize("kind", RECEIVERS)
 def test_a_delivery_without_anything_is_answered(kind: str) -> None:
     assert RECEIVERS[kind](Delivery(), Setup(secret=b"k"), profiles.LATEST) is not None
+
+
+def test_a_trace_ends_with_the_check_that_decided() -> None:
+    delivery = Delivery(headers={"X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256=00"}, body=b"{}")
+    steps = receivers.trace("github", delivery, Setup(secret=b"k"), profiles.LATEST)
+    assert [(step.check, step.verdict) for step in steps] == [
+        ("event_is_supported", None),
+        ("header_is_there", None),
+        ("hmac_matches", Refusal(401, "unauthorized")),
+    ]
+
+
+def test_a_trace_says_what_was_checked() -> None:
+    steps = receivers.trace("gitea", Delivery(headers={"X-Gitea-Event": "push"}), Setup(secret=b"k"), profiles.LATEST)
+    assert steps[-1].says == "The header x-hub-signature-256 is there and not empty."
