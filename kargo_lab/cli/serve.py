@@ -93,6 +93,11 @@ def command(
             click.echo(f"webhooks at {lab.base_url} (profile {profile.name}); Ctrl-C ends it", err=True)
 
         lab.apply(loaded)
+        for config in lab.objects.configs:
+            status = lab.objects.receiver_status(config)
+            for condition in status.conditions if status and not status.ready else ():
+                if condition.type == "Ready":
+                    click.echo(f"{type(config).__name__} {config.name}: {condition.message}", err=True)
         try:
             serving.serve_forever(lab, address=host, port=port, certificate=tls_cert, key=tls_key, ready=ready)
         except OSError as error:

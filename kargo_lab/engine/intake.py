@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 
 NOT_FOUND = Answer(status=404)
 INTERNAL_ERROR = Answer(status=500)
-REFRESH_ANNOTATION = "kargo.akuity.io/refresh"
 
 # The header by which each sender names a delivery and which a retry keeps (platforms.md). GitLab's
 # event UUID is none: events that a hook itself caused share it. Senders without such a header are

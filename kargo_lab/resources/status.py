@@ -17,6 +17,8 @@ from kargo_lab.receivers import paths
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, ReceiverSpec, Secret
 from kargo_lab.wire import Setup
 
+REFRESH_ANNOTATION = "kargo.akuity.io/refresh"
+
 SecretLookup = Callable[[str, str], Secret | None]
 """namespace, name -> the Secret, or None."""
 
@@ -71,6 +73,8 @@ class ReceiverStatus:
 
     entries: tuple[StatusEntry, ...]
     conditions: tuple[Condition, ...]
+    observed_generation: int = 0
+    last_handled_refresh: str = ""
 
     @property
     def ready(self) -> bool:
@@ -156,8 +160,29 @@ def receiver_statuses(
     base_url: str,
     profile: Profile = LATEST,
     previous: Sequence[StatusEntry] = (),
+    previous_generation: int = 0,
 ) -> ReceiverStatus:
-    """The status after one pass. `previous` are the entries before it: up to 1.9.6 an emptied list keeps them."""
+    """The status after one pass.
+
+    `previous` are the entries before it: up to 1.9.6 an emptied list keeps them. Only a pass without
+    error observes the generation; the refresh annotation counts as handled after any.
+    """
+    passed = _pass(config, secret_of, base_url=base_url, profile=profile, previous=previous)
+    return attrs.evolve(
+        passed,
+        observed_generation=config.generation if passed.ready else previous_generation,
+        last_handled_refresh=config.annotations.get(REFRESH_ANNOTATION, ""),
+    )
+
+
+def _pass(
+    config: ProjectConfig | ClusterConfig,
+    secret_of: SecretLookup,
+    *,
+    base_url: str,
+    profile: Profile,
+    previous: Sequence[StatusEntry],
+) -> ReceiverStatus:
     kind = type(config).__name__
     if not config.receivers:
         kept = () if profile.empty_receivers_clear_status else tuple(previous)

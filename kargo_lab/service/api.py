@@ -126,6 +126,8 @@ def receivers() -> Response:
                 "name": config.name,
                 "webhookReceivers": [attrs.asdict(entry) for entry in status.entries] if status else [],
                 "conditions": [attrs.asdict(condition) for condition in status.conditions] if status else [],
+                "observedGeneration": status.observed_generation if status else 0,
+                "lastHandledRefresh": status.last_handled_refresh if status else "",
             }
         )
     return jsonify(items=items)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from kargo_lab import profiles, receivers
@@ -126,6 +127,31 @@ def test_a_cluster_receivers_secret_is_in_one_namespace(profile: str, namespace:
 
 def test_a_cluster_config_has_its_own_wording() -> None:
     assert message(reconciled(ClusterConfig(receivers=(github(),)))).startswith("Failed to sync webhook receivers: ")
+
+
+def test_cf_16_a_secret_needs_no_label() -> None:
+    assert reconciled(project(github()), secret(secret="x")).ready
+
+
+def test_cf_13_the_refresh_annotation_is_handled_by_any_pass() -> None:
+    config = attrs.evolve(project(github()), annotations={"kargo.akuity.io/refresh": "t1"})
+    assert reconciled(config).last_handled_refresh == "t1"
+    assert reconciled(config, secret(secret="x")).last_handled_refresh == "t1"
+
+
+def test_only_a_pass_without_error_observes_the_generation() -> None:
+    config = attrs.evolve(project(github()), generation=3)
+    assert (reconciled(config).observed_generation, reconciled(config, secret(secret="x")).observed_generation) == (
+        0,
+        3,
+    )
+
+
+def test_without_a_namespace_for_its_secrets_the_cluster_config_is_not_ready() -> None:
+    nowhere = attrs.evolve(profiles.LATEST, cluster_secrets_namespace="")
+    config = ClusterConfig(receivers=(github(),))
+    result = status.receiver_statuses(config, lambda _namespace, _name: None, base_url=BASE, profile=nowhere)
+    assert (result.entries, result.ready, "SYSTEM_RESOURCES_NAMESPACE" in message(result)) == ((), False, True)
 
 
 def test_url_05_project_and_cluster_receivers_of_one_name_differ() -> None:
