@@ -41,6 +41,10 @@ class Gitea(GiteaAddress, GitHost):
         super().__init__(**(defaults | settings))
         self.username, self.password = self.admin.login, "lab-password"
 
+    def settle(self) -> None:
+        """Return when nothing is on its way to a hook any more, or ten seconds have passed."""
+        self.sender.settle()
+
 
 def create_app(host: GitHost) -> Flask:
     """Gitea's API for a host."""

@@ -45,6 +45,9 @@ class GiteaAddress:
         """How this Gitea calls a port of our machine, without a slash at the end."""
         return f"http://127.0.0.1:{port}"
 
+    def settle(self) -> None:
+        """Return when its deliveries are made, as far as that can be seen from here."""
+
 
 class RemoteGitea(GiteaAddress):
     """A Gitea that somebody runs; `start` waits for it and, without a token, makes one with the password."""
