@@ -98,8 +98,8 @@ def test_a_value_that_does_not_fit_is_told(shape: Shape, value: Any, message: st
 
 
 def test_every_misfit_of_a_record_is_told() -> None:
-    assert read(POINT, {"x": "a", "label": 1, "lable": ""})[1] == [
-        "unknown field `lable` (did you mean `label`?)",
+    assert read(POINT, {"x": "a", "label": 1, "labelx": ""})[1] == [
+        "unknown field `labelx` (did you mean `label`?)",
         "expected a whole number, found the text 'a'",
         "expected text, found the number 1; put it in quotes",
     ]

@@ -128,11 +128,13 @@ def test_resources_are_taken_over_as_a_whole(client: FlaskClient) -> None:
 
 def test_every_misfit_of_resources_is_told_and_nothing_changes(client: FlaskClient) -> None:
     text = (
-        RESOURCES.replace("branch: main", "brnch: main").replace("policy: Manual", "x: y").replace("github:", "gitub:")
+        RESOURCES.replace("branch: main", "brnch: main")
+        .replace("policy: Manual", "x: y")
+        .replace("github:", "githubx:")
     )
     answer = told(client, "/resources", method="post", data=text)
     assert [misfit["path"] for misfit in answer["misfits"]] == [
-        "spec.webhookReceivers[0].gitub",
+        "spec.webhookReceivers[0].githubx",
         "spec.subscriptions[0].git.brnch",
     ]
     assert len(told(client, "/objects")["items"]) == 3
