@@ -16,6 +16,28 @@ ZEN = "Speak like a human."
 MOST_BYTES = 25 * 1024 * 1024  # a larger payload is not delivered
 SHORT = 12  # digits of an ID in the address of a comparison
 
+# What is the same in every repository here.
+_PLAIN: Body = {
+    "stargazers_count": 0,
+    "watchers_count": 0,
+    "language": None,
+    "has_issues": True,
+    "has_projects": True,
+    "has_downloads": True,
+    "has_wiki": True,
+    "has_pages": False,
+    "forks_count": 0,
+    "mirror_url": None,
+    "archived": False,
+    "disabled": False,
+    "open_issues_count": 0,
+    "license": None,
+    "allow_forking": True,
+    "is_template": False,
+    "web_commit_signoff_required": False,
+    "topics": [],
+}
+
 
 def write(hook: Hook, request: HookRequest, scene: Scene) -> Outgoing:
     """The request for one thing that happened."""
@@ -134,24 +156,7 @@ def repository(facts: Repository, url: str, *, pushed: bool) -> Body:
         "svn_url": page,
         "homepage": None,
         "size": 0 if facts.empty else 8,
-        "stargazers_count": 0,
-        "watchers_count": 0,
-        "language": None,
-        "has_issues": True,
-        "has_projects": True,
-        "has_downloads": True,
-        "has_wiki": True,
-        "has_pages": False,
-        "forks_count": 0,
-        "mirror_url": None,
-        "archived": False,
-        "disabled": False,
-        "open_issues_count": 0,
-        "license": None,
-        "allow_forking": True,
-        "is_template": False,
-        "web_commit_signoff_required": False,
-        "topics": [],
+        **_PLAIN,
         "visibility": "private" if facts.private else "public",
         "forks": 0,
         "open_issues": 0,
