@@ -207,7 +207,7 @@ def test_a_stopped_server_frees_its_port_and_its_threads() -> None:
 
 
 def test_a_taken_port_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="(?i)address already in use"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match=r"(?i)address already in use"):
         Server(Webhook(EchoLab()), port=taken.getsockname()[1]).start()
 
 
