@@ -78,14 +78,15 @@ def test_go_reads_and_prints_it_so(text: str, nanoseconds: int, printed: str) ->
 def test_a_refusal_points_at_the_character(text: str, position: int, message: str) -> None:
     with pytest.raises(DurationError) as refused:
         durations.parse(text)
-    assert (refused.value.position, refused.value.message) == (position, message)
+    assert (refused.value.position, refused.value.message, refused.value.text) == (position, message, text)
 
 
 @pytest.mark.parametrize(("text", "position"), [("", 0), ("5m ", 2), ("-5m", 0), ("1h5", 2), ("5ms", 2)])
 def test_a_refused_interval_points_at_the_character(text: str, position: int) -> None:
     with pytest.raises(DurationError) as refused:
         durations.parse_interval(text)
-    assert refused.value.position == position
+    message = "an interval is numbers with s, m or h, such as 5m0s"
+    assert (refused.value.position, refused.value.message, refused.value.text) == (position, message, text)
 
 
 def test_an_interval_that_go_cannot_hold_is_refused() -> None:
