@@ -61,7 +61,6 @@ def command(
     from kargo_lab.engine.store import Store
     from kargo_lab.resources import loading
     from kargo_lab.service import serving
-    from kargo_lab.service.api import create_app
     from kargo_lab.sources.shared import OperatorSettings
 
     logging.basicConfig(
@@ -83,9 +82,12 @@ def command(
         )
         stack.callback(lab.close)
         if api_address is not None:
+            from kargo_lab.service import api
+
             api_host, api_port = address(api_address, default_port=DEFAULT_API_PORT)
-            api = stack.enter_context(serving.Server(create_app(lab), address=api_host, port=api_port))
-            click.echo(f"lab API at {api.url}/lab/v1", err=True)
+            server = serving.Server(api.create_app(lab), address=api_host, port=api_port, kept_bytes=api.MOST_BYTES + 1)
+            stack.enter_context(server)
+            click.echo(f"lab API at {server.url}{api.PREFIX}", err=True)
 
         def ready(bound: int) -> None:
             lab.resync(base_url=base_url or f"{scheme}://{_host(host)}:{bound}")

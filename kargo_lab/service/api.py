@@ -25,6 +25,7 @@ from kargo_lab.resources.warehouse import Warehouse
 
 PREFIX = "/lab/v1"
 MOST_ROWS = 10_000
+MOST_BYTES = 4 * 1024**2  # of a body
 _LAB = "KARGO_LAB"
 
 blueprint = Blueprint("lab", __name__, url_prefix=PREFIX)
@@ -34,7 +35,7 @@ def create_app(lab: Lab) -> Flask:
     """The API of one lab."""
     app = Flask(__name__)
     app.config[_LAB] = lab
-    app.config["MAX_CONTENT_LENGTH"] = 16 * 1024**2
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.register_blueprint(blueprint)
     app.register_error_handler(HTTPException, _http_error)

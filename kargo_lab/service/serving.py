@@ -53,11 +53,11 @@ STOP_SECONDS = 5
 class _Truncated:
     """A body's buffer that stops growing just above the limit, whatever arrives."""
 
-    def __init__(self, buffer: Any) -> None:
-        self.buffer = buffer
+    def __init__(self, buffer: Any, most: int) -> None:
+        self.buffer, self.most = buffer, most
 
     def append(self, data: bytes) -> None:
-        room = LIMIT + 1 - len(self.buffer)
+        room = self.most - len(self.buffer)
         if room > 0:
             self.buffer.append(data[:room])
 
@@ -81,7 +81,7 @@ class _Parser(HTTPRequestParser):
         )
         if self.body_rcv is not None:
             receiver: Any = self.body_rcv
-            receiver.buf = _Truncated(receiver.buf)
+            receiver.buf = _Truncated(receiver.buf, self.adj.inbuf_overflow - 1)
 
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
@@ -130,13 +130,21 @@ class _Workers(ThreadedTaskDispatcher):
 class Server:
     """Serves a WSGI application between `start()` and `stop()`, or as a context manager.
 
-    `port` 0 takes a free one; `port`, `host` and `url` are known once it is started.
+    `port` 0 takes a free one; `port`, `host` and `url` are known once it is started. Of a body no more
+    than `kept_bytes` reaches the application: just enough for the endpoint to see that it is too long.
     """
 
     def __init__(
-        self, application: Application, *, address: str = "127.0.0.1", port: int = 0, threads: int = 8
+        self,
+        application: Application,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        threads: int = 8,
+        kept_bytes: int = LIMIT + 1,
     ) -> None:
         self.application, self.address, self.port, self._threads = application, address, port, threads
+        self._kept_bytes = kept_bytes
         self._server: Any = None  # the published types of waitress' server are wrong in several places
 
     def start(self) -> Self:
@@ -148,7 +156,8 @@ class Server:
             ident="kargo-lab",
             threads=self._threads,
             max_request_body_size=1 << 62,
-            inbuf_overflow=LIMIT + 2,  # no body is ever spooled to disk
+            inbuf_overflow=self._kept_bytes + 1,  # so no body is ever spooled to disk
+            connection_limit=1000,
             asyncore_use_poll=True,  # select() ends at file descriptor 1023
             log_socket_errors=False,
         )

@@ -7,13 +7,16 @@ from typing import Any
 
 import jsonschema
 import pytest
+import requests
 import yaml
 from flask.testing import FlaskClient
 
 from kargo_lab.engine.clock import VirtualClock, WallClock
 from kargo_lab.engine.lab import Lab
 from kargo_lab.resources import loading
+from kargo_lab.service import api
 from kargo_lab.service.api import PREFIX, create_app
+from kargo_lab.service.serving import Server
 
 RESOURCES = """
 apiVersion: v1
@@ -138,6 +141,16 @@ def test_every_misfit_of_resources_is_told_and_nothing_changes(client: FlaskClie
         "spec.subscriptions[0].git.brnch",
     ]
     assert len(told(client, "/objects")["items"]) == 3
+
+
+def test_a_large_body_arrives_whole_or_is_refused(lab: Lab) -> None:
+    with Server(api.create_app(lab), kept_bytes=api.MOST_BYTES + 1) as server:
+        told = [
+            requests.post(f"{server.url}{PREFIX}/resources", data=b"#" * size, timeout=10)
+            for size in (api.MOST_BYTES, api.MOST_BYTES + 1)
+        ]
+    assert (told[0].status_code, "larger than 1048576 bytes" in told[0].text) == (422, True)
+    assert told[1].status_code == 413
 
 
 def test_an_empty_body_does_not_remove_everything_by_accident(client: FlaskClient) -> None:
