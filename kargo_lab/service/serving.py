@@ -7,6 +7,7 @@ What Kargo's behaviour rests on and WSGI does not say has to come from the serve
     =====================  ==============================  =====================================
     escapes of the path    kept (REQUEST_URI)              gone: `%2e%2e` counts as dots
     repeated headers       kept, in order                  kept, in order
+    non-ASCII headers      kept                            left out by the server
     framing of the body    kept                            kept
     oversized bodies       read past, up to 64 MiB         read past by the server
     closing without reply  yes                             yes, where the OS lists open files
@@ -33,7 +34,7 @@ from typing import Any, NoReturn, Self
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, get_header_lines
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
@@ -75,10 +76,10 @@ class _Parser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        lines = header_plus.decode("latin-1").split("\r\n")[1:]
-        self.pairs = tuple(
-            (name, value.strip(" \t")) for name, colon, value in (line.partition(":") for line in lines) if colon
-        )
+        _, _, header = header_plus.partition(b"\r\n")
+        # As UTF-8, which is what Go's JSON, patterns and expressions take texts for.
+        lines = (line.decode("utf-8", "replace").partition(":") for line in get_header_lines(header))
+        self.pairs = tuple((name, value.strip(" \t")) for name, colon, value in lines if colon)
         if self.body_rcv is not None:
             receiver: Any = self.body_rcv
             receiver.buf = _Truncated(receiver.buf, self.adj.inbuf_overflow - 1)

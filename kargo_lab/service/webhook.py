@@ -216,4 +216,9 @@ def _target(environ: Mapping[str, Any]) -> str:
 def _headers(environ: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     names = {name: name.removeprefix("HTTP_") for name in environ if name.startswith("HTTP_")}
     names |= {name: name for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)}
-    return tuple((header.replace("_", "-"), str(environ[name])) for name, header in names.items())
+    return tuple((header.replace("_", "-"), _as_utf_8(str(environ[name]))) for name, header in names.items())
+
+
+def _as_utf_8(text: str) -> str:
+    """WSGI hands headers over as Latin-1; to Go they are bytes that are read as UTF-8."""
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")

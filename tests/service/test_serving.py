@@ -95,6 +95,14 @@ def test_headers_arrive_as_they_were_sent(running: Running) -> None:
     assert (seen.json["headers"], seen.json["query"], seen.json["bytes"]) == (pairs, "q=%31", 2)
 
 
+def test_a_header_beyond_ascii_is_read_as_utf_8_and_one_over_two_lines_as_one() -> None:
+    with Server(Webhook(EchoLab())) as server:
+        seen = exchange(
+            server.port, "POST /github/x", "X-A: \xc3\xa4", "X-B: a\r\n b", "X-C: \xff", "Content-Length: 0"
+        )
+    assert seen.json["headers"] == [["x-a", "ä"], ["x-b", "a b"], ["x-c", "\ufffd"]]
+
+
 def test_escapes_of_letters_do_not_matter(running: Running) -> None:
     assert exchange(running.port, "POST /githu%62%2Fx", "Content-Length: 0").status == 200
 

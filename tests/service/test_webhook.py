@@ -229,6 +229,12 @@ def test_a_plain_environ_is_enough() -> None:
     assert (seen.header("X-GitHub-Event"), seen.header("content-type"), seen.query) == ("push", "text/x", "a=b")
 
 
+def test_headers_of_an_environ_are_utf_8() -> None:
+    lab = FakeLab()
+    called(lab, HTTP_X_A="ä".encode().decode("latin-1"))
+    assert lab.seen[0].header("x-a") == "ä"
+
+
 def test_the_raw_target_is_used_where_the_server_tells_it() -> None:
     lab = FakeLab()
     called(lab, REQUEST_URI="/a%2Fb?x", PATH_INFO="/a/b")
