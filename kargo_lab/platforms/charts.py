@@ -20,6 +20,7 @@ from flask import Request, Response
 from kargo_lab.errors import VersionError
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
 from kargo_lab.platforms.chart_packages import ChartPackage, package_chart
+from kargo_lab.platforms.hooks import DeliveryRow
 from kargo_lab.platforms.images import created_text
 from kargo_lab.platforms.registry_auth import known_user
 from kargo_lab.platforms.serving import Server
@@ -137,6 +138,11 @@ class ChartHost:
     def host(self) -> str:
         """`127.0.0.1:4711`."""
         return self._server.host
+
+    @property
+    def deliveries(self) -> tuple[DeliveryRow, ...]:
+        """None: classic chart repositories tell nobody."""
+        return ()
 
     def repository_url(self, repository: str = "") -> str:
         """What a subscription names as `repoURL`."""

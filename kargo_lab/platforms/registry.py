@@ -11,6 +11,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ import attrs
 
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
+from kargo_lab.platforms.hooks import DeliveryRow
 from kargo_lab.platforms.images import Artifact
 from kargo_lab.platforms.registry_application import RegistryApplication
 from kargo_lab.platforms.registry_auth import Authority
@@ -70,9 +72,10 @@ class Registry(Filling):
 
     def start(self) -> Self:
         """Open the storage and serve."""
-        self._temporary = None if self._folder else Path(tempfile.mkdtemp(prefix="kargo-lab-registry-"))
-        folder = self._folder or self._temporary
-        assert folder is not None  # noqa: S101 -- one of the two is, by the line above
+        folder = self._folder or Path(tempfile.mkdtemp(prefix="kargo-lab-registry-"))
+        if not self._folder:
+            # Also at the end of the interpreter, where nobody called `stop`.
+            self._removal = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._storage = Storage(folder)
         application: Application = RegistryApplication(
@@ -98,8 +101,8 @@ class Registry(Filling):
             return
         self._storage.close()
         self._storage = None
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        if not self._folder:
+            self._removal()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -124,6 +127,11 @@ class Registry(Filling):
     def host(self) -> str:
         """`127.0.0.1:4711`: what an image reference begins with."""
         return self._server.host
+
+    @property
+    def deliveries(self) -> tuple[DeliveryRow, ...]:
+        """None: a plain registry tells nobody. `PlatformRegistry` has hooks."""
+        return ()
 
     @property
     def stopping(self) -> threading.Event:

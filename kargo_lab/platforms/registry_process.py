@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +24,9 @@ PROGRAM = "docker-registry"
 START_SECONDS = 15.0
 PORTS_TO_TRY = 5
 
-# The shell ends the registry when its standard input closes, which happens however we end:
-# so that not even a killed test run leaves a registry behind.
-_GUARD = '"$1" serve "$2" </dev/null & child=$!; read -r _; kill "$child"; wait "$child"'
+# Ends the registry when its own standard input closes, which happens however we end: so that not
+# even a killed test run leaves a registry behind.
+_GUARD = 'read -r _; kill "$1"'
 
 
 def why_no_process() -> str | None:
@@ -43,6 +44,7 @@ class ProcessRegistry(RemoteRegistry):
         super().__init__()
         self._notify, self._settings = tuple(notify), dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start it on a free port; it answers when this returns."""
@@ -50,17 +52,34 @@ class ProcessRegistry(RemoteRegistry):
         if reason is not None:
             raise UpstreamError(reason)
         self._folder = Path(tempfile.mkdtemp(prefix="kargo-lab-process-"))
+        # Also at the end of the interpreter, where nobody called `stop`.
+        self._removal = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        try:
+            trouble = self._launch_somewhere()
+        except BaseException:
+            self._end()
+            self._removal()
+            raise
+        if trouble:
+            self._removal()
+            raise UpstreamError(f"{PROGRAM} did not start: {trouble}")
+        return self
+
+    def _launch_somewhere(self) -> str:
+        """Empty once it answers, else what it said last."""
+        said = ""
         for _ in range(PORTS_TO_TRY):
             # The program cannot choose a port itself; between our look and its bind another may take it.
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port = free.getsockname()[1]
             self._launch(port)
             if self._answers():
-                return self
-            said = self.log()
+                return ""
             self._end()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        raise UpstreamError(f"{PROGRAM} did not start: {said[-500:]}")
+            said = self.log()[:500] or "it said nothing"
+            if "address already in use" not in said:
+                break
+        return said
 
     def _launch(self, port: int) -> None:
         configuration = self._folder / "config.yml"
@@ -68,11 +87,14 @@ class ProcessRegistry(RemoteRegistry):
         self.url = f"http://127.0.0.1:{port}"
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "sh", PROGRAM, str(configuration)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+                [PROGRAM, "serve", str(configuration)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def _configuration(self, port: int) -> dict[str, Any]:
         endpoints = [
@@ -92,7 +114,7 @@ class ProcessRegistry(RemoteRegistry):
 
     def _answers(self) -> bool:
         end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and "level=fatal" not in self.log() and "level=panic" not in self.log():
+        while time.monotonic() < end and self._process is not None and self._process.poll() is None:
             try:
                 return requests.get(f"{self.url}/v2/", timeout=1).status_code < 500
             except requests.RequestException:
@@ -100,18 +122,21 @@ class ProcessRegistry(RemoteRegistry):
         return False
 
     def _end(self) -> None:
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        assert process.stdin is not None  # noqa: S101 -- it was asked for as a pipe
-        process.stdin.close()
-        process.wait()
+        # The guard goes first, while the number it would kill is still the registry's.
+        for process in (self._guard, self._process):
+            if process is not None:
+                if process.stdin is not None:
+                    process.kill()
+                    process.stdin.close()
+                process.terminate()
+                process.wait()
+        self._guard = self._process = None
 
     def stop(self) -> None:
         """End the process and remove its folder. A second call does nothing."""
         if self._process is not None:
             self._end()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._removal()
 
     def log(self) -> str:
         """All that the program has written so far."""

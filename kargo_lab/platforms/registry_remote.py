@@ -14,6 +14,7 @@ import requests
 
 from kargo_lab.errors import UpstreamError
 from kargo_lab.platforms.access import AccessRow
+from kargo_lab.platforms.hooks import DeliveryRow
 from kargo_lab.platforms.images import Artifact
 from kargo_lab.platforms.registry_filling import Filling
 from kargo_lab.platforms.registry_manifests import (
@@ -45,6 +46,11 @@ class RemoteRegistry(Filling):
     def host(self) -> str:
         """`127.0.0.1:4711`: what an image reference begins with."""
         return self.url.partition("://")[2]
+
+    @property
+    def deliveries(self) -> tuple[DeliveryRow, ...]:
+        """None that we know of: it delivers its notifications itself."""
+        return ()
 
     def request(self, method: str, path: str, *, allowed: tuple[int, ...] = (), **options: object) -> requests.Response:
         """One call below `/v2/`. Raises UpstreamError for a status of 400 and more that is not `allowed`."""
