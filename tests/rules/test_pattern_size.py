@@ -40,6 +40,7 @@ def nested(opening: str, times: int, closing: str, *, inside: str = "") -> str:
         pytest.param(nested("(?:", 999, ")+", inside=r"\d|^"), DEEP, id="which is one node more"),
         pytest.param(nested("(?:", 999, ")+", inside=r"\Qab\E"), None, id="quoted text is one node"),
         pytest.param(nested("(?:", 999, ")+", inside=r"\Qab\Ec\."), None, id="and one with its neighbours"),
+        pytest.param(nested("(?:", 999, ")+", inside="(?i)ab"), None, id="flags are no node"),
         pytest.param(nested("(?:", 999, ")+", inside=r"a\b"), DEEP, id="but not with an edge"),
         pytest.param("(" + "|" * 12345 + ")", None, id="an alternation of nothing"),
         pytest.param("(" + "(xx?)" * 1000 + "){1000}", LARGE, id="a thousand times a long sequence"),
