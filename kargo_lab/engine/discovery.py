@@ -26,7 +26,7 @@ from kargo_lab.resources.artifacts import (
 from kargo_lab.resources.configuration import Secret
 from kargo_lab.resources.warehouse import Subscription, Warehouse
 from kargo_lab.sources import charts, credentials, git, images
-from kargo_lab.sources.shared import Context, Shared
+from kargo_lab.sources.shared import Context, Shared, Witness
 
 Discover = Callable[[Any, Context], SubscriptionResult]
 """Answers one subscription; raises LabError."""
@@ -78,8 +78,8 @@ class Discoverer:
         failures: list[Failure] = []
         for index, subscription in _in_order(warehouse, profile):
             try:
-                context = self._context(warehouse, clock, index, subscription, earlier.get(index))
-                results[index] = self._discover_one(subscription, context)
+                context = self._context(warehouse, clock, index, earlier=earlier.get(index))
+                results[index] = self._ask(subscription, context)
             except LabError as error:
                 failures.append(Failure(subscription=index, error=error))
                 if profile.broken_subscription == "discards-all":
@@ -88,14 +88,22 @@ class Discoverer:
                     results[index] = earlier[index]
         return Found(artifacts=_assembled(results), failures=tuple(failures))
 
+    def discover_one(
+        self, warehouse: Warehouse, index: int, clock: Clock, *, witness: Witness | None = None
+    ) -> SubscriptionResult:
+        """Ask for one subscription alone; `witness` is told why each candidate was taken or left."""
+        return self._ask(warehouse.spec.subscriptions[index], self._context(warehouse, clock, index, witness=witness))
+
     def _context(
         self,
         warehouse: Warehouse,
         clock: Clock,
         index: int,
-        subscription: Subscription,
-        earlier: SubscriptionResult | None,
+        *,
+        earlier: SubscriptionResult | None = None,
+        witness: Witness | None = None,
     ) -> Context:
+        subscription = warehouse.spec.subscriptions[index]
         settings, kind = self.shared.settings, CREDENTIAL_KINDS.get(subscription.TYPE)
         found = credentials.NO_CREDENTIALS
         if kind is not None and (secrets := self.secrets()):
@@ -115,9 +123,10 @@ class Discoverer:
             subscription=index,
             credentials=found,
             previous=earlier if isinstance(earlier, CommitDiscovery) else None,
+            witness=witness,
         )
 
-    def _discover_one(self, subscription: Subscription, context: Context) -> SubscriptionResult:
+    def _ask(self, subscription: Subscription, context: Context) -> SubscriptionResult:
         answer = self.sources.get(subscription.TYPE)
         if answer is None:
             kind = getattr(subscription, "kind", subscription.TYPE)

@@ -14,7 +14,7 @@ from kargo_lab.selection import charts as selection
 from kargo_lab.sources.chart_registry import ChartRegistry
 from kargo_lab.sources.oci import checked
 from kargo_lab.sources.outgoing import Outgoing
-from kargo_lab.sources.shared import Context
+from kargo_lab.sources.shared import BEYOND_LIMIT, TAKEN, Context, Witness
 
 _NULL = "tag:yaml.org,2002:null"
 _Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,18 +34,26 @@ def discover(subscription: ChartSubscription, context: Context) -> ChartDiscover
         proxies=context.shared.proxies_for(_host(selector)),
     )
     if selector.reference is not None:
-        return discovery(selector, _registry(selector.reference, outgoing, context))
-    return discovery(selector, _classic(selector, outgoing, context))
+        return discovery(selector, _registry(selector.reference, outgoing, context), context.witness)
+    return discovery(selector, _classic(selector, outgoing, context), context.witness)
 
 
-def discovery(selector: selection.ChartSelector, versions: Iterable[str]) -> ChartDiscovery:
+def discovery(
+    selector: selection.ChartSelector, versions: Iterable[str], witness: Witness | None = None
+) -> ChartDiscovery:
     """The result as status records it."""
-    subscription = selector.subscription
+    subscription, listed = selector.subscription, tuple(versions)
+    ordered = selector.order(listed)
+    if witness is not None:
+        for version in listed:
+            reason = selector.judge(version)
+            shown = version.replace("_", "+") if selector.in_registry else version
+            witness(version, reason if not reason else TAKEN if shown in ordered else BEYOND_LIMIT)
     return ChartDiscovery(
         repo_url=subscription.repo_url,
         name=subscription.chart_name,
         semver_constraint=subscription.semver_constraint,
-        versions=selector.order(versions),
+        versions=ordered,
         subscription_name=subscription.name,
     )
 

@@ -16,8 +16,9 @@ from kargo_lab.resources.artifacts import Commit, CommitDiscovery, Observation
 from kargo_lab.resources.warehouse import GitSubscription
 from kargo_lab.selection import commits as selection
 from kargo_lab.selection.commits import CommitFacts, CommitSelector, TagFacts
+from kargo_lab.selection.reasons import Reason
 from kargo_lab.sources import git_commands
-from kargo_lab.sources.shared import Context
+from kargo_lab.sources.shared import BEYOND_LIMIT, TAKEN, Context, Witness
 
 log = logging.getLogger(__name__)
 
@@ -69,23 +70,28 @@ def _clone_and_select(selector: CommitSelector, context: Context) -> tuple[Commi
     with git_commands.home(context, subscription.repo_url, verify_tls=verify) as git:
         git.clone(branch=subscription.branch if follows_branch else "", blobless=blobless)
         if selector.by_tags:
-            return from_tags(selector, git.tags(), git.changed_paths)
+            return from_tags(selector, git.tags(), git.changed_paths, context.witness)
         since = subscription.since if profile.git_since else ""
 
         def batch(count: int, skip: int) -> tuple[CommitFacts, ...]:
             return git.log(count=count, skip=skip, since=since)
 
-        return from_branch(selector, batch, git.changed_paths)
+        return from_branch(selector, batch, git.changed_paths, context.witness)
 
 
-def from_branch(selector: CommitSelector, batch: Batch, paths: Paths) -> tuple[Commit, ...]:
+def from_branch(
+    selector: CommitSelector, batch: Batch, paths: Paths, witness: Witness | None = None
+) -> tuple[Commit, ...]:
     """Walk a branch in batches: expression first, then paths, until enough are kept (GNB:176-235)."""
+    tell = witness or _nobody
     kept: list[Commit] = []
     skip = 0
     for size in selector.batch_sizes():
         listed = batch(size, skip)
         for facts in listed:
-            if _takes(selector, facts, paths):
+            reason = _judge(selector, facts, paths)
+            tell(f"{facts.id[:12]} {facts.subject}", TAKEN if reason else reason)
+            if reason:
                 kept.append(_commit(facts, selector))
                 if len(kept) == selector.limit:
                     return tuple(kept)
@@ -95,24 +101,40 @@ def from_branch(selector: CommitSelector, batch: Batch, paths: Paths) -> tuple[C
     return tuple(kept)
 
 
-def from_tags(selector: CommitSelector, tags: Iterable[TagFacts], paths: Paths) -> tuple[Commit, ...]:
+def from_tags(
+    selector: CommitSelector, tags: Iterable[TagFacts], paths: Paths, witness: Witness | None = None
+) -> tuple[Commit, ...]:
     """Order the tags as the strategy does, and look at paths until enough are kept (GTB:279-342)."""
+    listed = tuple(tags)
+    ordered = selector.order(listed)
+    if witness is not None:
+        for facts in listed:
+            if not (reason := selector.judge_tag(facts.name) and selector.expression_reason(facts)):
+                witness(facts.name, reason)
+    tell = witness or _nobody
     kept: list[Commit] = []
-    for facts in selector.order(tags):
-        if selector.paths and not selector.paths_reason(tuple(paths(facts.id))):
-            continue
-        kept.append(_tagged(facts, selector.profile))
+    for place, facts in enumerate(ordered):
+        reason = selector.paths_reason(tuple(paths(facts.id)) if selector.paths else ())
+        tell(facts.name, TAKEN if reason else reason)
+        if reason:
+            kept.append(_tagged(facts, selector.profile))
         if len(kept) == selector.limit:
+            for other in ordered[place + 1 :]:
+                tell(other.name, BEYOND_LIMIT)
             break
     return tuple(kept)
 
 
-def _takes(selector: CommitSelector, facts: CommitFacts, paths: Paths) -> bool:
+def _nobody(_name: str, _reason: Reason) -> None:
+    """Nobody wants to know."""
+
+
+def _judge(selector: CommitSelector, facts: CommitFacts, paths: Paths) -> Reason:
     if not selector.filters:
-        return True
-    if not selector.expression_reason(facts):
-        return False
-    return not selector.paths or bool(selector.paths_reason(tuple(paths(facts.id))))
+        return TAKEN
+    if not (reason := selector.expression_reason(facts)):
+        return reason
+    return selector.paths_reason(tuple(paths(facts.id)) if selector.paths else ())
 
 
 def _commit(facts: CommitFacts, selector: CommitSelector) -> Commit:

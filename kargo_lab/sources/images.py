@@ -20,11 +20,12 @@ from kargo_lab.resources.warehouse import ImageSubscription
 from kargo_lab.rules.urls import normalize_image
 from kargo_lab.selection import images as selection
 from kargo_lab.selection.images import ImageFacts, ImageSelector
+from kargo_lab.selection.reasons import Reason, refuse
 from kargo_lab.sources import image_facts, manifests, oci
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import Cache
 from kargo_lab.sources.outgoing import Outgoing
-from kargo_lab.sources.shared import Context
+from kargo_lab.sources.shared import BEYOND_LIMIT, TAKEN, Context, Witness
 
 NOT_FOUND = 404
 Lookup = Callable[[str], ImageFacts]
@@ -38,37 +39,75 @@ def discover(subscription: ImageSubscription, context: Context) -> ImageDiscover
         subscription, context.shared.settings.cache_by_tag_policy
     )
     images = Images(selector, context, by_tag=by_tag and selector.needs_listing)
-    return discovery(selector, found(selector, images.tags, images.by_tag, workers=context.shared.workers))
+    walked = found(selector, images.tags, images.by_tag, workers=context.shared.workers, witness=context.witness)
+    return discovery(selector, walked)
 
 
 def found(
-    selector: ImageSelector, tags: Callable[[], Iterable[str]], by_tag: Lookup, *, workers: int = 1
+    selector: ImageSelector,
+    tags: Callable[[], Iterable[str]],
+    by_tag: Lookup,
+    *,
+    workers: int = 1,
+    witness: Witness | None = None,
 ) -> tuple[ImageFacts, ...]:
     """Walk a repository as the strategy walks it, whoever answers."""
+    tell = witness or _nobody
     if not selector.needs_listing:
-        return selector.rank(_named(selector, by_tag))
-    shortlist = selector.shortlist(tags())
+        return selector.rank(_named(selector, by_tag, tell))
+    listed = tuple(tags())
+    shortlist = selector.shortlist(listed)
+    if witness is not None:
+        for tag in listed:
+            if not (reason := selector.judge(tag)):
+                witness(tag, reason)
     if selector.needs_all_images:
-        return selector.rank([facts for facts in _all(shortlist, by_tag, workers) if selector.platform_reason(facts)])
+        return _ranked(selector, _all(shortlist, by_tag, workers), tell)
     taken: list[ImageFacts] = []
-    for tag in shortlist:
+    for place, tag in enumerate(shortlist):
         facts = by_tag(tag)
-        if selector.platform_reason(facts):
+        reason = selector.platform_reason(facts)
+        tell(tag, TAKEN if reason else reason)
+        if reason:
             taken.append(facts)
-            if len(taken) == selector.limit:
-                break
+        if len(taken) == selector.limit:
+            for other in shortlist[place + 1 :]:
+                tell(other, BEYOND_LIMIT)
+            break
     return selector.rank(taken)
 
 
-def _named(selector: ImageSelector, by_tag: Lookup) -> list[ImageFacts]:
+def _nobody(_name: str, _reason: Reason) -> None:
+    """Nobody wants to know."""
+
+
+def _ranked(selector: ImageSelector, images: Iterable[ImageFacts], tell: Witness) -> tuple[ImageFacts, ...]:
+    """NewestBuild: everything was fetched, what fits the platform is ranked."""
+    fitting = []
+    for facts in images:
+        if reason := selector.platform_reason(facts):
+            fitting.append(facts)
+        else:
+            tell(facts.tag, reason)
+    ranked = selector.rank(fitting)
+    kept = {facts.tag for facts in ranked}
+    for facts in fitting:
+        tell(facts.tag, TAKEN if facts.tag in kept else BEYOND_LIMIT)
+    return ranked
+
+
+def _named(selector: ImageSelector, by_tag: Lookup, tell: Witness) -> list[ImageFacts]:
     """Digest's one tag: a 404 anywhere on the way means that there is no image, and is no error (IDG:72-80)."""
     try:
         facts = by_tag(selector.named_tag)
     except UpstreamError as error:
         if error.status == NOT_FOUND:
+            tell(selector.named_tag, refuse("missing", f"the registry has no image {selector.named_tag!r}"))
             return []
         raise
-    return [facts] if selector.platform_reason(facts) else []
+    reason = selector.platform_reason(facts)
+    tell(selector.named_tag, TAKEN if reason else reason)
+    return [facts] if reason else []
 
 
 def _all(tags: tuple[str, ...], by_tag: Lookup, workers: int) -> Iterable[ImageFacts]:

@@ -177,7 +177,7 @@ class World:
             subscription, context.shared.settings.cache_by_tag_policy
         )
         asked = _Registry(self, selector, context, by_tag=by_tag and selector.needs_listing)
-        return images.discovery(selector, images.found(selector, asked.tags, asked.by_tag))
+        return images.discovery(selector, images.found(selector, asked.tags, asked.by_tag, witness=context.witness))
 
     def images_of(self, key: str) -> Mapping[str, MemoryImage]:
         """The tags of an image repository, by its normalised URL."""
@@ -202,13 +202,14 @@ class World:
         if selector.by_tags:
             asked.operation(host, path, "fetch tags")
             listed = sorted(repository.tags.values(), key=lambda tag: (-tag.date.timestamp(), tag.name))
-            found = git.from_tags(selector, listed, lambda commit: repository.paths.get(commit, ()))
+            found = git.from_tags(selector, listed, lambda commit: repository.paths.get(commit, ()), context.witness)
         else:
             tip = _since(line, subscription.since if context.profile.git_since else "")
             found = git.from_branch(
                 selector,
                 lambda count, skip: tuple(tip[skip : skip + count]),
                 lambda commit: repository.paths.get(commit, ()),
+                context.witness,
             )
         return CommitDiscovery(
             repo_url=subscription.repo_url,
@@ -228,7 +229,7 @@ class World:
         else:
             asked.request(host, urlsplit(selector.index_url).path, "index")
         listed = self._charts.get((subscription.repo_url.removesuffix("/"), subscription.chart_name), [])
-        return charts.discovery(selector, listed)
+        return charts.discovery(selector, listed, context.witness)
 
 
 class _Asked:

@@ -13,12 +13,16 @@ from kargo_lab.engine.clock import Clock
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.artifacts import CommitDiscovery
 from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts
+from kargo_lab.selection.reasons import Reason
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import CACHE_ENTRIES, Cache, Limiters
 
 MOST_SELECTORS = 50_000
 Selector = TypeVar("Selector")
+Witness = Callable[[str, Reason], None]
+BEYOND_LIMIT = Reason(accepted=False, rule="limit", text="as many as discoveryLimit allows come before it")
+TAKEN = Reason(accepted=True, rule="taken", text="taken")
 _LIFE_SECONDS = 30 * 60.0  # of the image caches up to v1.8
 
 
@@ -106,6 +110,7 @@ class Context:
     """One discovery of one subscription: for whom, by which clock, with which credentials.
 
     `previous` is the last result for this very git subscription, None if it may not be reused.
+    A `witness` is told of every tag, commit or version that was looked at, and why it was taken or left.
     """
 
     shared: Shared
@@ -114,6 +119,7 @@ class Context:
     subscription: int = -1
     credentials: Credentials = NO_CREDENTIALS
     previous: CommitDiscovery | None = None
+    witness: Witness | None = None
 
     @property
     def profile(self) -> Profile:

@@ -85,7 +85,8 @@ def fill(scene: SimpleNamespace, registry: Registry, repository: str, record: di
     for tag in record["tags"]:
         made = same[tag["same"]] if "same" in tag else scene.artifact(tag, record.get("media_types"))
         same[tag["name"]] = made
-        registry.push(repository, made, tag["name"])
+        # Some names no client could push; a registry may hold them all the same.
+        registry.storage.tag(repository, tag["name"], registry.push(repository, made))
         manifest = f"/v2/{repository}/manifests/{tag['name']}"
         match tag.get("kind"):
             case "missing":
