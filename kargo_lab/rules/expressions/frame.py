@@ -54,8 +54,12 @@ class Frame:
         self.index = 0
         self.accumulated: Value = None
 
+    def walk(self, size: int) -> None:
+        """Account for going through `size` elements of a value, which costs more than a step each."""
+        self.work(4 * size)
+
     def work(self, steps: int) -> None:
-        """Account for looking at `steps` elements."""
+        """Account for `steps` steps."""
         self.steps -= steps
         if self.steps < 0:
             raise Failure(f"the evaluation takes more than {self.limits.steps} steps")

@@ -17,8 +17,8 @@ class Limits:
     memory: elements and bytes that one evaluation may allocate in sum.
     characters: length of the source text. nesting: brackets, operands and arguments inside one
     another. depth: levels of the syntax tree, where chains of operators and of `let` count once.
-    steps: elements that predicates, comparisons and built-ins may look at in one evaluation;
-    ten million take a few seconds. text: characters in one text that an evaluation makes.
+    steps: nodes that predicates may evaluate, and elements that comparisons and built-ins may look
+    at, in one evaluation; ten million take a few seconds. text: characters in one text that an evaluation makes.
     """
 
     nodes: int = 10_000
@@ -27,7 +27,7 @@ class Limits:
     nesting: int = 100
     depth: int = 200
     steps: int = 10_000_000
-    text: int = 16 * 1024**2
+    text: int = 4 * 1024**2
 
 
 LIMITS = Limits()

@@ -203,7 +203,7 @@ def ordered(keys: list[Value], frame: Frame, *, largest_first: bool) -> list[int
             return -1
         return 1 if operators.less(keys[right], keys[left], frame) else 0
 
-    frame.work(len(keys) * max(len(keys).bit_length(), 1))
+    frame.work(2 * len(keys))
     return sorted(range(len(keys)), key=functools.cmp_to_key(compare))
 
 

@@ -68,6 +68,12 @@ def _add_date(time: Time, years: int, months: int, days: int) -> Time:
     return moment(civil.year + years, civil.month + months, civil.day + days, of_day, time.location)
 
 
+def _in_place(time: Time, place: Location | None) -> Time:
+    if place is None:
+        raise Failure("time: missing Location in call to Time.In")
+    return Time(time.nanoseconds, place)
+
+
 def _iso_year(time: Time) -> int:
     """The year that the week of this day belongs to: that of its Thursday."""
     civil = time.civil()
@@ -111,7 +117,7 @@ _TIME: Mapping[str, Method] = {
     "GoString": (time_text, ()),
     "Hour": (lambda t: t.civil().hour, ()),
     "ISOWeek": (_iso_year, ()),
-    "In": (lambda t, place: Time(t.nanoseconds, place), (Location,)),
+    "In": (_in_place, (Location,)),
     "IsDST": (lambda t: t.zone()[2], ()),
     "IsZero": (lambda t: t.nanoseconds == ZERO_TIME.nanoseconds, ()),
     "Local": (lambda t: Time(t.nanoseconds, LOCAL), ()),

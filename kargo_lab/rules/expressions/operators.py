@@ -223,7 +223,7 @@ def equal(left: Value, right: Value, frame: Frame) -> bool:
     if (_general(left) and _plain(right)) or (_plain(left) and _general(right)):
         if len(left) != len(right):
             return False
-        frame.work(len(left))
+        frame.walk(len(left))
         return all(equal(one, two, frame) for one, two in zip(left, right, strict=True))
     if is_nil(left) and is_nil(right):
         return True
@@ -245,17 +245,17 @@ def deeply_equal(left: Value, right: Value, frame: Frame) -> bool:
     if type_name(left) != type_name(right) or is_nil(left) != is_nil(right):
         return False
     if kind in LISTS:
-        frame.work(len(left))
+        frame.walk(len(left))
         return len(left) == len(right) and all(
             deeply_equal(one, two, frame) for one, two in zip(left, right, strict=True)
         )
     if kind is AnyMap:
-        frame.work(len(left))
+        frame.walk(len(left))
         return len(left) == len(right) and all(
             key in right and deeply_equal(value, right.get(key), frame) for key, value in left
         )
     if kind in MAPS:
-        frame.work(len(left))
+        frame.walk(len(left))
         return len(left) == len(right) and all(
             key in right and deeply_equal(value, right[key], frame) for key, value in left.items()
         )
@@ -264,9 +264,7 @@ def deeply_equal(left: Value, right: Value, frame: Frame) -> bool:
     if kind is Time:
         return bool(left.nanoseconds == right.nanoseconds and left.location == right.location)
     if kind is Struct:
-        return left is right or all(
-            deeply_equal(value, right.fields.get(name), frame) for name, value in left.fields.items()
-        )
+        return all(deeply_equal(value, right.fields.get(name), frame) for name, value in left.fields.items())
     return bool(left == right)
 
 
@@ -432,7 +430,7 @@ def negated(value: Value) -> Value:
     if type(value) is Byte:
         return Byte(-value & 0xFF)
     if type(value) in INTEGERS:
-        return wrapped(-value)
+        return type(value)(wrapped(-value))
     if type(value) is float:
         return -value
     raise Failure(f"invalid operation: - {type_name(value)}")

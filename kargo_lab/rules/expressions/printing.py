@@ -53,7 +53,9 @@ def number(value: float) -> str:
 
 def text(value: Value, frame: Frame) -> str:
     """What Go's `%v` prints."""
-    return joined(_pieces(value, frame))
+    made = joined(_pieces(value, frame))
+    frame.made(len(made))
+    return made
 
 
 def _pieces(value: Value, frame: Frame) -> Iterable[str]:
@@ -69,7 +71,7 @@ def _pieces(value: Value, frame: Frame) -> Iterable[str]:
     if kind is Time:
         return [moments.time_text(value)]
     if kind in LISTS:
-        frame.work(len(value))
+        frame.walk(len(value))
         return ["[", *_spaced([text(item, frame) for item in value]), "]"]
     if kind is AnyMap:
         entries = sorted(value, key=lambda entry: (type_name(entry[0]), _sortable(entry[0])))
@@ -88,7 +90,7 @@ def _spaced(parts: list[str]) -> list[str]:
 
 
 def _map(entries: list[tuple[Value, Value]], frame: Frame) -> list[str]:
-    frame.work(len(entries))
+    frame.walk(len(entries))
     return ["map[", *_spaced([f"{text(key, frame)}:{text(value, frame)}" for key, value in entries]), "]"]
 
 
@@ -110,6 +112,9 @@ def json_text(value: Value, frame: Frame, *, indent: str = "") -> str:
 def plain(value: Value, frame: Frame) -> object:
     """A value as JSON's own kinds."""
     kind = type(value)
+    if kind is str:
+        frame.made(len(value))
+        return value
     if is_nil(value):
         return None
     if kind is Time:
@@ -121,12 +126,12 @@ def plain(value: Value, frame: Frame) -> object:
     if kind is bytes:
         return base64.b64encode(value).decode()
     if kind in LISTS:
-        frame.work(len(value))
+        frame.walk(len(value))
         return [plain(item, frame) for item in value]
     if kind is AnyMap or kind is Function:
         raise Failure(f"json: unsupported type: {type_name(value)}")
     if kind in MAPS:
-        frame.work(len(value))
+        frame.walk(len(value))
         return {key: plain(item, frame) for key, item in value.items()}
     if kind is Struct:
         return {name[0].lower() + name[1:]: plain(item, frame) for name, item in value.fields.items()}

@@ -16,6 +16,7 @@ from kargo_lab.rules.expressions.values import (
     Failure,
     Function,
     NilList,
+    NilStrings,
     Pairs,
     Strings,
     Struct,
@@ -147,7 +148,7 @@ def _reverse(frame: Frame, value: Value) -> Value:
 def _uniq(frame: Frame, value: Value) -> Value:
     kept: list[Value] = []
     for item in _listed("uniq", value):
-        frame.work(len(kept) + 1)
+        frame.walk(len(kept) + 1)
         if not any(operators.equal(item, known, frame) for known in kept):
             kept.append(item)
     return kept
@@ -164,7 +165,7 @@ def _flatten(frame: Frame, value: Value) -> Value:
     waiting = [iter(_listed("flatten", value))]
     while waiting:
         for item in waiting[-1]:
-            frame.work(1)
+            frame.walk(1)
             if type(item) in LISTS:
                 if len(waiting) > _DEEPEST:
                     raise Failure("recursion depth exceeded")
@@ -180,14 +181,18 @@ def _flatten(frame: Frame, value: Value) -> Value:
 _DEEPEST = 10_000
 
 
+_SORTABLE = frozenset({list, range, Strings, NilList, NilStrings})
+
+
 def _sort(frame: Frame, value: Value, order: Value = "asc") -> Value:
     if type(order) is not str:
         raise Failure(f"sort order argument must be a string (got {type_name(order)})")
-    values = list(value) if type(value) in {list, range, Strings} else []
+    sortable = type(value) in _SORTABLE
+    values = list(value) if sortable else []
     largest_first = loops.descending(order, known=f"invalid order {order}, expected asc or desc")
     places = loops.ordered(values, frame, largest_first=largest_first)
     frame.allocate(len(values))
-    return [values[place] for place in places] if type(value) in {list, range, Strings} else NilList()
+    return [values[place] for place in places] if sortable else NilList()
 
 
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {

@@ -136,7 +136,7 @@ def _extreme(name: str, better: operators.Operation) -> Callable[..., Value]:
     """`max` and `min`; lists in lists are opened. A single argument of another kind is its own answer."""
 
     def best(frame: Frame, values: Sequence[Value], kinds: frozenset[type]) -> Value:
-        frame.work(len(values))
+        frame.walk(len(values))
         found: Value = None
         for value in values:
             if type(value) in LISTS:
@@ -158,7 +158,7 @@ def _extreme(name: str, better: operators.Operation) -> Callable[..., Value]:
 def _numbers(name: str, frame: Frame, values: Sequence[Value]) -> list[float]:
     """All numbers of the arguments as floats; lists are opened."""
     found: list[float] = []
-    frame.work(len(values))
+    frame.walk(len(values))
     for value in values:
         kind = type(value)
         if kind in LISTS:

@@ -48,14 +48,16 @@ def _texts(call: Callable[..., Value]) -> Callable[..., Value]:
 
 
 def _upper(text: str) -> str:
-    if text.isascii():
-        return text.upper()
+    upper = text.upper()
+    if len(upper) == len(text):
+        return upper
     # Where a full mapping has several characters, the title case is the simple mapping, or there is none.
     return "".join(next((new for new in (c.upper(), c.title()) if len(new) == 1), c) for c in text)
 
 
 def _lower(text: str) -> str:
-    return text.lower() if text.isascii() else "".join(character.lower()[0] for character in text)
+    lower = text.replace("\u03a3", "\u03c3").lower()  # Python looks whether a sigma ends a word; Go does not.
+    return lower if len(lower) == len(text) else "".join(character.lower()[0] for character in text)
 
 
 def _index(find: Callable[[bytes, bytes], int]) -> Callable[[str, str], int]:
