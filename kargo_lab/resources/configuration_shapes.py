@@ -84,19 +84,16 @@ class _Base64:
 
 
 @attrs.frozen
-class _Plain:
-    """Bytes, as the members of `stringData` are written: the text's UTF-8."""
+class _Plain(_Base64):
+    """Bytes, as the members of `stringData` are written: the text's UTF-8. What is written is always `data`."""
 
     def read(self, place: Place) -> Any:
         if not isinstance(place.value, str):
-            return place.wrong("expected text; put it in quotes")
+            return place.wrong(f"expected text, found {found(place.value)}; put it in quotes")
         try:
             return place.value.encode()
         except UnicodeEncodeError:
             return place.wrong("expected text without lone surrogates")
-
-    def write(self, value: Any) -> Any:
-        return value.decode()
 
 
 def _key_problem(key: str) -> str:

@@ -22,7 +22,7 @@ from kargo_lab.resources.pipeline_shapes import SHAPES as PIPELINE_SHAPES
 from kargo_lab.resources.shapes import WRONG, Place, Record, Report, found, nearest
 from kargo_lab.resources.warehouse import Subscription, Warehouse
 from kargo_lab.resources.warehouse_shapes import WAREHOUSE, SubscriptionShape
-from kargo_lab.resources.yaml_lines import Document, documents, written
+from kargo_lab.resources.yaml_lines import MAX_FILE_BYTES, Document, documents, written
 
 KARGO_GROUP = "kargo.akuity.io"
 KARGO_VERSION = f"{KARGO_GROUP}/v1alpha1"
@@ -95,7 +95,8 @@ def load(
     read: list[Document] = []
     for path in _files([Path(path) for path in given], misfits):
         try:
-            read.extend(documents(path.read_bytes(), str(path)))
+            with path.open("rb") as file:  # not read whole: it may be a device, or anything
+                read.extend(documents(file.read(MAX_FILE_BYTES + 1), str(path)))
         except OSError as error:
             misfits.append(Misfit(str(path), 0, "", f"cannot be read: {error.strerror or error}"))
         except ManifestError as error:
@@ -250,13 +251,10 @@ def _strange(version: str, kind: str) -> tuple[str, str] | None:
     version, kind = version[:80], kind[:80]
     if version == KARGO_VERSION:
         return ("kind", f"Kargo has no kind `{kind}` that the lab reads{nearest(kind, KINDS)}")
-    if kind in KINDS:
-        ours = kind != "Secret" and KARGO_GROUP in version
-        if ours or kind in ("Secret", "Warehouse", "ProjectConfig", "ClusterConfig"):
-            return ("apiVersion", f"expected {_API_VERSIONS[kind]} for a {kind}, found {version!r}")
+    if version.startswith(f"{KARGO_GROUP}/") or kind in ("Secret", "Warehouse", "ProjectConfig", "ClusterConfig"):
+        wanted = _API_VERSIONS.get(kind, KARGO_VERSION)
+        return ("apiVersion", f"expected {wanted} for a {kind}, found {version!r}")
     # Not as generously as elsewhere: a Service is not a misspelt Secret.
     if version == "v1" and (close := nearest(kind, ["Secret"], likeness=0.8)):
         return ("kind", f"`{kind}` is no kind of v1{close}")
-    if version.startswith(f"{KARGO_GROUP}/"):
-        return ("apiVersion", f"expected {KARGO_VERSION}, found {version!r}")
     return None

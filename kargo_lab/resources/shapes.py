@@ -77,10 +77,9 @@ class Place:
         """The places of a list's elements; none if it is no list."""
         return [self.at(index) for index in range(len(self.value))] if isinstance(self.value, list) else []
 
-    def wrong(self, message: str, *, path: Path | None = None) -> Unread:
-        """Report a misfit here (or at `path`) and stand for the value."""
-        path = self.path if path is None else path
-        document = self.report.document
+    def wrong(self, message: str) -> Unread:
+        """Report a misfit here and stand for the value."""
+        path, document = self.path, self.report.document
         if self.report.full:
             return WRONG
         if len(self.report.misfits) == MOST_MISFITS:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kargo_lab.errors import ManifestError
+from kargo_lab.errors import ManifestError, UsageError
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import PromotionPolicy, ReceiverSpec, Secret
 from kargo_lab.resources.warehouse import GenericSubscription, GitSubscription, ImageSubscription
@@ -309,6 +309,71 @@ def test_cf_10_a_cluster_config_of_another_name_is_refused() -> None:
 def test_cf_11_a_project_config_is_named_like_its_namespace() -> None:
     text = "apiVersion: kargo.akuity.io/v1alpha1\nkind: ProjectConfig\nmetadata: {name: a, namespace: b}\n"
     assert "expected the name of the namespace" in misfits(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("5", "expected text, found the number 5"), ('"\\ud800"', "without lone surrogates"), ("[a]", "found a list")],
+)
+def test_a_plain_secret_is_text(value: str, expected: str) -> None:
+    text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{secret: {value}}}\n"
+    assert expected in misfits(text)[0]
+
+
+def test_a_step_uses_a_runner_or_a_task() -> None:
+    text = """
+apiVersion: kargo.akuity.io/v1alpha1
+kind: ClusterPromotionTask
+metadata: {name: t}
+spec: {steps: [{as: a}, {uses: x, task: {name: y}}]}
+"""
+    assert [misfit.partition(": ")[2] for misfit in misfits(text)] == ["expected either `uses` or `task`"] * 2
+
+
+def test_upstream_stages_need_no_policy() -> None:
+    text = """
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Stage
+metadata: {name: s, namespace: p}
+spec: {requestedFreight: [{origin: {kind: Warehouse, name: w}, sources: {stages: [a, b]}}]}
+"""
+    (stage,) = loading.loads(text).stages
+    assert stage.requested_freight[0].stages == ("a", "b")
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_others_mistakes(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.yaml").write_text("a: [")
+    (tmp_path / "b.yaml").write_text("- b\n")
+    (tmp_path / "c.yaml").symlink_to(tmp_path / "c.yaml")
+    with pytest.raises(ManifestError) as caught:
+        loading.load([tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml")])
+    assert [Path(misfit.file).name for misfit in caught.value.misfits] == ["c.yaml", "a.yaml", "b.yaml"]
+
+
+def test_a_file_that_is_locked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("")
+
+    def locked(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(ManifestError, match=r"a\.yaml: cannot be read: Permission denied"):
+        loading.load(tmp_path / "a.yaml")
+
+
+def test_a_device_without_end_is_a_huge_file() -> None:
+    with pytest.raises(ManifestError, match="larger than"):
+        loading.load("/dev/zero")
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "MAX_FILES", 1)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(UsageError, match="more than 1 files"):
+        loading.load(tmp_path)
 
 
 def test_the_same_object_twice_is_refused_naming_the_first_place(tmp_path: Path) -> None:
