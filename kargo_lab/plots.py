@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def latency_by_interval(measured: Latency) -> Figure:
     for kind, marker, shift in (("image", "o", -0.06), ("commit", "^", 0.06)):
         rows = polling[polling["kind"] == kind]
         places = rows["interval_seconds"] * (1 + shift)  # side by side, so that no dot hides another
-        style = {"color": POLLING, "alpha": 0.45, "markersize": 5}
+        style: dict[str, Any] = {"color": POLLING, "alpha": 0.45, "markersize": 5}
         axes.plot(places, rows["latency_seconds"], marker, label=f"polling, {kind}", **style)
     means = polling.groupby("interval_seconds")["latency_seconds"].mean()
     axes.plot(
