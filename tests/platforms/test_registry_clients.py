@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from kargo_lab.platforms.outgoing import Response
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.platforms.registry_auth import Authority, BasicAuthority, BearerAuthority
 from kargo_lab.platforms.registry_call import RegistrySettings
+from kargo_lab.platforms.registry_platform import PlatformRegistry
 
 USERS = {"me": "secret"}
 INSECURE = ("--src-tls-verify=false", "--dest-tls-verify=false")
@@ -138,3 +140,27 @@ def test_oras_pushes_and_pulls(auth: str, tmp_path: Path, monkeypatch: pytest.Mo
         client.push(target=f"{registry.host}/acme/thing:v1", files=["artifact.txt"], disable_path_validation=True)
         pulled = client.pull(target=f"{registry.host}/acme/thing:v1", outdir=str(tmp_path / "out"))
         assert (registry.tags("acme/thing"), Path(pulled[0]).read_text()) == (["v1"], "hello")
+
+
+@pytest.mark.containers
+def test_a_docker_push_makes_one_hook_of_docker_hub(docker: Any, tmp_path: Path) -> None:
+    got: list[Any] = []
+
+    def receive(outgoing: Any, _timeout: float, _redirects: bool) -> Response:
+        got.append(json.loads(outgoing.body))
+        return Response(status=200)
+
+    (tmp_path / "hello").write_text("hello")
+    with tarfile.open(tmp_path / "root.tar", "w") as files:
+        files.add(tmp_path / "hello", arcname="hello")
+    with PlatformRegistry("docker-hub", transport=receive, asynchronous=False) as registry:
+        registry.add_hook(url="http://receiver.example")
+        name = f"{registry.host}/acme/guestbook:1.0.0"
+        docker("import", str(tmp_path / "root.tar"), name)
+        docker("push", name)
+        docker("image", "rm", "--force", name)
+        registry.sender.step()
+    told = [
+        (body["repository"]["repo_name"], body["push_data"]["tag"], body["push_data"]["media_type"]) for body in got
+    ]
+    assert told == [("acme/guestbook", "1.0.0", "application/vnd.docker.distribution.manifest.v2+json")]
