@@ -23,14 +23,14 @@ _PORTS = {"http": "80", "https": "443"}
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110's token, not a secret
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))\s*(?:,|$)')
 _TOKEN_ANSWER = gojson.Struct({"token": gojson.TEXT, "access_token": gojson.TEXT})
-_SCHEME = re.compile(rf"\s*({_TOKEN})(?:\s+|$)")
+_SCHEME = re.compile(rf"\s*({_TOKEN})(?:\s+|,|$)")
 
 
 @attrs.frozen(kw_only=True)
 class Login:
     """A user name and a password; both or neither are used."""
 
-    username: str = ""
+    username: str = attrs.field(default="", repr=False)
     password: str = attrs.field(default="", repr=False)
 
     def __bool__(self) -> bool:

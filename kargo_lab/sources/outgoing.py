@@ -280,10 +280,14 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _root(error: BaseException) -> str:
+def _root(error: BaseException, url: str) -> str:
+    """What was at the bottom of it, without what `_shown` hides."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
-    return str(error) or type(error).__name__
+    text, parts = str(error) or type(error).__name__, urlsplit(url)
+    for hidden, instead in ((url, _shown(url)), (f"?{parts.query}", ""), (parts.netloc.rpartition("@")[0], "")):
+        text = text.replace(hidden, instead) if hidden.strip("?") else text
+    return text
 
 
 def _explain(error: requests.RequestException, url: str) -> UpstreamError:
@@ -293,13 +297,13 @@ def _explain(error: requests.RequestException, url: str) -> UpstreamError:
         if "timed out" in text:
             return SlowConnection(f"{shown}: no TLS connection in time")
         plain = any(mark in text for mark in _SPOKE_PLAIN)
-        return NotSent(f"{shown}: no TLS connection: {_root(error)}", spoke_plain=plain)
+        return NotSent(f"{shown}: no TLS connection: {_root(error, url)}", spoke_plain=plain)
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return SlowConnection(f"{shown}: no connection in time")
     if isinstance(error, requests.exceptions.ReadTimeout):
         return UpstreamError(f"{shown}: no answer in time")
     if isinstance(error, requests.exceptions.ConnectionError):
         if "NewConnectionError" in text or "NameResolutionError" in text or "ProxyError" in text:
-            return NotSent(f"{shown}: no connection: {_root(error)}")
-        return UpstreamError(f"{shown}: the connection broke: {_root(error)}")
-    return UpstreamError(f"{shown}: {_root(error)}")
+            return NotSent(f"{shown}: no connection: {_root(error, url)}")
+        return UpstreamError(f"{shown}: the connection broke: {_root(error, url)}")
+    return UpstreamError(f"{shown}: {_root(error, url)}")
