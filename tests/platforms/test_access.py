@@ -20,7 +20,7 @@ def application(environ: dict[str, Any], start_response: Any) -> Any:
         drop_connection(environ)
     headers = [] if environ["PATH_INFO"] == "/stream" else [("Content-Length", "5")]
     start_response("200 OK", headers)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"hel", b"lo"]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"he", b"llo"]
 
 
 @pytest.fixture
