@@ -185,8 +185,8 @@ class _Checker:
         name = "function"
         if isinstance(node.callee, nodes.Name):
             name = node.callee.name
-        elif isinstance(node.callee, nodes.Member) and isinstance(node.callee.property, nodes.Literal):
-            name = str(node.callee.property.value)
+        elif isinstance(node.callee, nodes.Member):
+            name = str(getattr(node.callee.property, "value", name))
         if callee.builtin:
             return self.function(callee.builtin, node, node.arguments)
         if callee.is_nil:

@@ -249,11 +249,10 @@ class _Compiler:
         before = len(self.names)
         bound: list[tuple[int, Run]] = []
         for binding in node.bindings:
-            if isinstance(binding, nodes.Binding):
-                value = self.build(binding.value)  # first: a `let` inside it takes slots of its own
-                bound.append((self.slots, value))
-                self.names.append((binding.name, self.slots))
-                self.slots += 1
+            value = self.build(binding.value)  # first: a `let` inside it takes slots of its own
+            bound.append((self.slots, value))
+            self.names.append((binding.name, self.slots))
+            self.slots += 1
         body = self.build(node.body)
         del self.names[before:]
 
@@ -307,7 +306,7 @@ class _Compiler:
         return run
 
     def map(self, node: nodes.Map) -> Run:
-        pairs = [(self.build(pair.key), self.build(pair.value)) for pair in node.pairs if isinstance(pair, nodes.Pair)]
+        pairs = [(self.build(pair.key), self.build(pair.value)) for pair in node.pairs]
         position = node.position
 
         def run(frame: Frame) -> Value:

@@ -114,7 +114,7 @@ def format_time(time: Time, layout: str) -> str:
         if element in plain:
             parts.append(plain[element])
         elif element[:1] in {".", ","}:
-            digits = f"{civil.nanosecond:09d}".ljust(len(element) - 1, "0")[: len(element) - 1]
+            digits = f"{civil.nanosecond:09d}"[: len(element) - 1]  # Go, too, stops at nine
             if element[1] == "9":
                 digits = digits.rstrip("0")
             parts.append(element[0] + digits if digits else "")

@@ -197,7 +197,7 @@ class Let(Node):
     __slots__ = ("bindings", "body")
     children = ("bindings", "body")
 
-    def __init__(self, position: int, bindings: list[Node], body: Node) -> None:
+    def __init__(self, position: int, bindings: list[Binding], body: Node) -> None:
         super().__init__(position)
         self.bindings, self.body = bindings, body
         self.below(*bindings, body)
@@ -259,7 +259,7 @@ class Map(Node):
     __slots__ = ("pairs",)
     children = ("pairs",)
 
-    def __init__(self, position: int, pairs: list[Node]) -> None:
+    def __init__(self, position: int, pairs: list[Pair]) -> None:
         super().__init__(position)
         self.pairs = pairs
         self.below(*pairs)

@@ -16,7 +16,6 @@ from kargo_lab.rules.expressions.operators import quotient, raised, remainder
 from kargo_lab.rules.expressions.values import wrapped
 
 Rewrite = Callable[[nodes.Node], nodes.Node | None]
-_PASSES_AT_MOST = 1000
 
 
 class _Root(nodes.Node):
@@ -41,9 +40,8 @@ def optimize(tree: nodes.Node, text: str, version: tuple[int, ...]) -> nodes.Nod
             raise ExpressionError("integer divide by zero", text, node.position) from None
 
     _rewrite(root, _membership)
-    for _ in range(_PASSES_AT_MOST):
-        if not _rewrite(root, folded):
-            break
+    while _rewrite(root, folded):
+        pass  # each rewriting leaves fewer nodes, so this ends
     late: list[Rewrite] = [_in_range, _filter_map, _filter_length, _filter_end, _combined]
     if version >= (1, 17, 8):
         late.append(_sum_range)
@@ -96,13 +94,12 @@ def _rewrite(root: nodes.Node, rewrite: Rewrite) -> bool:
         if new is None:
             continue
         changed = True
-        if new is not node:
-            new.position = node.position
-            holder, attribute, index = place
-            if index >= 0:
-                getattr(holder, attribute)[index] = new
-            else:
-                setattr(holder, attribute, new)
+        new.position = node.position
+        holder, attribute, index = place
+        if index >= 0:
+            getattr(holder, attribute)[index] = new
+        else:
+            setattr(holder, attribute, new)
     return changed
 
 

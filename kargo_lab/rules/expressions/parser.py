@@ -192,7 +192,7 @@ class _Parser:
         return result
 
     def let(self) -> nodes.Node:
-        bindings: list[nodes.Node] = []
+        bindings: list[nodes.Binding] = []
         while self.at(OPERATOR, "let"):
             self.advance()
             name = self.expect(NAME)
@@ -414,7 +414,7 @@ class _Parser:
 
     def map(self) -> nodes.Node:
         position = self.advance().position
-        pairs: list[nodes.Node] = []
+        pairs: list[nodes.Pair] = []
         while not self.at(BRACKET, "}"):
             if pairs:
                 self.expect(OPERATOR, ",")
