@@ -171,6 +171,7 @@ class Profile:
     # The engine, better than any Kargo; all off in Kargo's rows.
     lost_refresh: bool = True  # a refresh whose discovery failed counts as handled
     broken_subscription: str = "discards-all"  # one that fails discards the results of the others; or "keeps-others"
+    refreshes_first: bool = False  # a refreshed Warehouse is looked at before those that are merely due
     interval_jitter: float = 0.0  # the timer is longer by up to this share, so that a fleet spreads out
 
     def accepts(self, receiver_type: str, event: str) -> bool:
@@ -297,6 +298,7 @@ RECOMMENDED = attrs.evolve(
     deletions_refresh=False,
     lost_refresh=False,
     broken_subscription="keeps-others",
+    refreshes_first=True,
     interval_jitter=0.1,
 )
 

@@ -23,13 +23,15 @@ class WorkQueue:
         self._heap: list[tuple[float, int, str]] = []
         self._count = 0
 
-    def add(self, key: str) -> None:
-        """Now, or as soon as the worker that has it is done."""
-        if key in self._dirty:
+    def add(self, key: str, *, first: bool = False) -> None:
+        """Now, or as soon as the worker that has it is done; `first` before all that are ready already."""
+        if key in self._dirty and not (first and key in self._ready):
             return
+        if key in self._dirty:
+            self._ready.remove(key)
         self._dirty.add(key)
         if key not in self._active:
-            self._ready.append(key)
+            (self._ready.appendleft if first else self._ready.append)(key)
 
     def add_at(self, key: str, moment: float) -> None:
         """At a moment; an earlier one that is set already stays."""

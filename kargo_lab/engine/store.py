@@ -40,6 +40,7 @@ CREATE TABLE freight (
     namespace TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL UNIQUE, origin TEXT NOT NULL,
     ordinal INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (namespace, name)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX freight_by_ordinal ON freight (ordinal);
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY, time TEXT NOT NULL, receiver TEXT NOT NULL, delivery_id TEXT NOT NULL,
     status INTEGER NOT NULL, document TEXT NOT NULL

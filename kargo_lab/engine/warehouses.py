@@ -99,7 +99,7 @@ class Warehouses:
         with self.changed:
             for key in keys:
                 if key in self._known:
-                    self._queue.add(key)
+                    self._queue.add(key, first=self.profile.refreshes_first)
             self.changed.notify_all()
 
     @property

@@ -71,6 +71,14 @@ def test_a_forgotten_key_does_not_come() -> None:
     assert (taken(queue, 2.0), queue.next_moment()) == ([], None)
 
 
+def test_first_goes_before_all_that_are_ready() -> None:
+    queue = WorkQueue()
+    for key in "abc":
+        queue.add(key)
+    queue.add("c", first=True)
+    assert taken(queue) == ["c", "a", "b"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "timer", "take", "done"]))))
 def test_no_key_is_ever_with_two_workers(steps: list[tuple[str, str]]) -> None:
     queue, active = WorkQueue(), list[str]()

@@ -274,6 +274,15 @@ def test_a_refresh_of_one_is_not_delayed_by_many_others() -> None:
     assert scene.began[500:] == [10.0]
 
 
+def test_in_recommended_a_refresh_goes_before_all_that_are_due() -> None:
+    scene = Scene(profile=PROFILES["recommended"], seconds=1).apply(*(warehouse(name=f"w{n}") for n in range(100)))
+    scene.lab.refresh("p/w99")
+    scene.run(1.5)
+    status = scene.lab.warehouse_status("p/w99")
+    assert status is not None
+    assert status.discovered is not None
+
+
 def test_f06_unchanged_artifacts_are_freight_once() -> None:
     scene = Scene().apply(warehouse())
     scene.run(1000.0)

@@ -129,9 +129,9 @@ def test_an_enormous_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows_and_errors_show_neither_query_nor_user() -> None:
     out, ledger = sender()
-    with responses.RequestsMock(assert_all_requests_are_fired=False):  # nothing is registered: every call breaks
-        with pytest.raises(UpstreamError) as caught:
-            out.send("https://u:s3cr3t@a.example/x?token=s3cr3t", kind="blob")
+    # Nothing is registered, so every call breaks.
+    with responses.RequestsMock(assert_all_requests_are_fired=False), pytest.raises(UpstreamError) as caught:
+        out.send("https://u:s3cr3t@a.example/x?token=s3cr3t", kind="blob")
     assert "s3cr3t" not in f"{caught.value} {ledger.rows}"
     assert (ledger.rows[0].source, ledger.rows[0].path) == ("a.example", "/x")
 
