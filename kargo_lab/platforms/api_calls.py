@@ -72,7 +72,7 @@ class Calls:
         """A repository that the caller may see; any other is not found."""
         found = self.forge.repositories.get(f"{owner}/{name}".lower())
         if found is None or not self.forge.may_read(g.get("account"), found):
-            raise CallError(404, "The target couldn't be found.")
+            raise CallError(404, "not found")
         return found
 
     def writable(self, owner: str, name: str) -> Repository:
@@ -86,7 +86,7 @@ class Calls:
         """An account, by name."""
         found = self.forge.accounts.get(login.lower())
         if found is None:
-            raise CallError(404, "The target couldn't be found.")
+            raise CallError(404, "not found")
         return found
 
 

@@ -82,6 +82,7 @@ class PullRequests:
                 head_sha=shas[0],
                 base_sha=shas[1],
                 merge_base=_merge_base(store, *shas),
+                **store.counted(_merge_base(store, *shas), shas[0]),
                 user=sender,
                 created_at=now,
                 updated_at=now,
@@ -203,6 +204,7 @@ class PullRequests:
                 head_sha=head,
                 base_sha=base,
                 merge_base=_merge_base(store, head, base),
+                **store.counted(_merge_base(store, head, base), head),
                 updated_at=self.clock.now(),
             )
             self.forge.keep_pull(record, changed)
@@ -231,4 +233,4 @@ def _merge_base(store: GitRepository, one: str, other: str) -> str:
 
 
 def _message(pull: PullRequest) -> str:
-    return f"Merge pull request #{pull.number} from {pull.head} into {pull.base}\n\n{pull.title}\n"
+    return f"Merge pull request '{pull.title}' (#{pull.number}) from {pull.head} into {pull.base}\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -102,6 +103,13 @@ class GitRepository:
         words = ("diff-tree", "--stdin", "--root", "-r", "-z", "--name-status", "--no-renames")
         paths = git_objects.touched(self.git.run(self.path, *words, "--diff-merges=first-parent", feed=feed))
         return tuple(_with_paths(found[name], paths.get(name, {})) for name in ids if name in found)
+
+    def counted(self, old: str, new: str) -> dict[str, Any]:
+        """How many lines and files differ: `additions`, `deletions`, `changed_files`."""
+        lines = self.run("diff", "--numstat", old, new).splitlines() if old else []
+        pairs = [line.split("\t")[:2] for line in lines]
+        added, deleted = ([int(pair[side]) for pair in pairs if pair[side].isdigit()] for side in (0, 1))
+        return {"additions": sum(added), "deletions": sum(deleted), "changed_files": len(lines)}
 
     def peel(self, object_id: str) -> tuple[Tag | None, str]:
         """The annotated tag at this ID, if it is one, and the ID of the commit behind it (empty: none)."""

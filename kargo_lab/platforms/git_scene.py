@@ -68,6 +68,9 @@ class PullRequest:
     closed_at: datetime | None = None
     merged_by: Account | None = None
     merge_sha: str = ""
+    additions: int = 0
+    deletions: int = 0
+    changed_files: int = 0
 
     @property
     def merged(self) -> bool:

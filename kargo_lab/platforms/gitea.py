@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, g, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from kargo_lab.errors import UsageError
@@ -63,6 +63,12 @@ def create_app(host: GitHost) -> Flask:
             return _error(host, 401, str(error))
         return None
 
+    @app.after_request
+    def name_charset(answer: Response) -> Response:
+        if answer.mimetype == "application/json":
+            answer.headers["Content-Type"] = "application/json;charset=utf-8"
+        return answer
+
     @app.errorhandler(Exception)
     def refused(error: Exception) -> Any:
         if isinstance(error, CallError):
@@ -100,10 +106,7 @@ ROUTES: tuple[Route, ...] = (("GET", "/version", read_version), ("GET", "/settin
 
 
 def _error(host: GitHost, status: int, message: str) -> Any:
-    body: dict[str, Any] = {"message": message, "url": f"{host.public_url}/api/swagger"}
-    if status == 404:
-        body = {"errors": None} | body
-    answer = jsonify(body)
+    answer = jsonify(message=message, url=f"{host.public_url}/api/swagger")
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Basic"
     return answer, status

@@ -97,7 +97,7 @@ def _delete_token(calls: Calls, login: str, word: str) -> Any:
             if token.account == account.id and word in {token.name, str(token.id)}:
                 del calls.forge.tokens[token.id]
                 return "", 204
-    raise CallError(404, "The target couldn't be found.")
+    raise CallError(404, "not found")
 
 
 def _create_organization(calls: Calls) -> Any:
@@ -140,14 +140,14 @@ def _list_organizations(calls: Calls) -> Any:
 def _user(calls: Calls, login: str) -> Account:
     found = calls.owner(login)
     if found.organization:
-        raise CallError(404, "The target couldn't be found.")
+        raise CallError(404, "not found")
     return found
 
 
 def _organization(calls: Calls, login: str) -> Account:
     found = calls.owner(login)
     if not found.organization:
-        raise CallError(404, "The target couldn't be found.")
+        raise CallError(404, "not found")
     return found
 
 

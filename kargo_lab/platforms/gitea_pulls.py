@@ -17,7 +17,12 @@ _STYLES = frozenset({"merge", "rebase", "rebase-merge", "squash", "fast-forward-
 
 
 def _show(calls: Calls, record: Repository, pull: PullRequest) -> Body:
-    return shapes.pull_request(pull, record, calls.url, {})
+    refs = calls.forge.store(record).refs()
+    counts = {"branches": sum(ref.startswith("refs/heads/") for ref in refs)}
+    shown = shapes.pull_request(pull, record, calls.url, counts)
+    if f"refs/heads/{pull.head}" not in refs:  # what is left of a deleted head
+        shown["head"]["ref"] = f"refs/pull/{pull.number}/head"
+    return shown
 
 
 def _list_pulls(calls: Calls, owner: str, name: str) -> Any:
@@ -64,7 +69,7 @@ def _edit_pull(calls: Calls, owner: str, name: str, number: int) -> Any:
 def _is_merged(calls: Calls, owner: str, name: str, number: int) -> Any:
     record = calls.readable(owner, name)
     if not calls.forge.pull(record, number).merged:
-        raise CallError(404, "The target couldn't be found.")
+        raise CallError(404, "not found")
     return "", 204
 
 
@@ -80,7 +85,7 @@ def _merge_pull(calls: Calls, owner: str, name: str, number: int) -> Any:
     if pull.merged:
         raise CallError(405, "")
     if pull.state != "open":
-        raise CallError(404, "The target couldn't be found.")
+        raise CallError(404, "not found")
     if expected and expected != pull.head_sha:
         raise CallError(409, "head out of date")
     title, text = text_of(body, "mergetitlefield"), text_of(body, "mergemessagefield")

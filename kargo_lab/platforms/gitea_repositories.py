@@ -16,7 +16,7 @@ from kargo_lab.platforms.git_repository import GitRepository
 from kargo_lab.platforms.git_scene import Account, Repository
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
-MISSING = "The target couldn't be found."
+MISSING = "not found"
 
 
 def show(calls: Calls, repository: Repository) -> Body:
@@ -200,7 +200,7 @@ def _show_tag(calls: Calls, repository: Repository, store: GitRepository, name: 
     page = f"{calls.url}/{repository.full_name}"
     return {
         "name": name,
-        "message": annotated.message if annotated else commit.message,
+        "message": (annotated or commit).message.rstrip("\n"),
         "id": object_id,
         "commit": {
             "url": f"{api}/git/commits/{commit.id}",
@@ -255,7 +255,7 @@ def _show_commit(calls: Calls, repository: Repository, commit: Commit) -> Body:
 
     def account(who: Person) -> Body | None:
         login = calls.forge.logins().get(who.email.lower())
-        return shapes.user(calls.forge.account(login), calls.url) if login else None
+        return shapes.stranger(calls.forge.account(login), calls.url) if login else None
 
     paths = [("added", commit.added), ("modified", commit.modified), ("removed", commit.removed)]
     return {

@@ -348,6 +348,7 @@ class GitHost(PullRequests):
 
     def _scene(self, repository: Repository, sender: Account, **facts: Any) -> Scene:
         pulls = self.forge.pulls[repository.id]
+        branches = sum(ref.startswith("refs/heads/") for ref in self.forge.store(repository).refs())
         return Scene(
             url=self.public_url,
             repository=repository,
@@ -355,7 +356,7 @@ class GitHost(PullRequests):
             now=self.clock.now(),
             notice=self.forge.next_id(),
             logins=self.forge.logins(),
-            counts={"pulls": sum(pull.state == "open" for pull in pulls)} | facts.pop("counts", {}),
+            counts={"branches": branches, "pulls": sum(pull.state == "open" for pull in pulls)},
             **facts,
         )
 

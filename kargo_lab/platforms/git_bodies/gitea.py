@@ -43,10 +43,11 @@ def sample(hook: Hook, scene: Scene, *, families: tuple[str, ...] = GITEA) -> Ou
     change = scene.changes[0]
     assert change.head is not None  # noqa: S101 - nothing is sent for an empty repository
     shown = shapes.payload_commit(change.head, scene.html_url, scene.logins)
-    shown |= {"added": None, "removed": None, "modified": None}
+    shown |= {"verification": shapes.UNSIGNED, "added": None, "removed": None, "modified": None}
     body = _push(attrs.evolve(change, commits=(), recent=()), scene)
     compare = f"{scene.html_url}/compare/{change.after}...{change.after}"
     body |= {"compare_url": compare, "commits": [shown], "total_commits": 1, "head_commit": shown}
+    body["repository"] = shapes.repository(scene.repository, scene.url, scene.counts, access=False)
     return _signed(hook, "push", body, scene, "", families)
 
 
@@ -59,7 +60,7 @@ def _push(change: RefChange, scene: Scene) -> Body:
     moved_tag = change.kind == "tag" and not change.deleted  # told like a new one
     zeros = "0" * len(change.after)
     head = None if change.head is None else shapes.payload_commit(change.head, scene.html_url, scene.logins)
-    sender = shapes.user(scene.sender, scene.url)
+    sender = shapes.stranger(scene.sender, scene.url)
     return {
         "ref": change.ref,
         "before": zeros if moved_tag else change.before,
@@ -97,8 +98,8 @@ def _create(change: RefChange, scene: Scene) -> Body:
         "sha": _told_id(change, scene),
         "ref": change.short,
         "ref_type": change.kind,
-        "repository": shapes.repository(scene.repository, scene.url, scene.counts),
-        "sender": shapes.user(scene.sender, scene.url),
+        "repository": shapes.repository(scene.repository, scene.url, scene.counts, access=False),
+        "sender": shapes.stranger(scene.sender, scene.url),
     }
 
 
@@ -108,7 +109,7 @@ def _delete(change: RefChange, scene: Scene) -> Body:
         "ref_type": change.kind,
         "pusher_type": "user",
         "repository": shapes.repository(scene.repository, scene.url, scene.counts),
-        "sender": shapes.user(scene.sender, scene.url),
+        "sender": shapes.stranger(scene.sender, scene.url),
     }
 
 
@@ -123,7 +124,7 @@ def _pull_request(scene: Scene) -> Body:
         "pull_request": shapes.pull_request(pull, scene.repository, scene.url, scene.counts),
         "requested_reviewer": None,
         "repository": shapes.repository(scene.repository, scene.url, scene.counts),
-        "sender": shapes.user(scene.sender, scene.url),
+        "sender": shapes.stranger(scene.sender, scene.url),
         "commit_id": "",
         "review": None,
     }

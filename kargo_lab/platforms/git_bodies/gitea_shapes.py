@@ -17,7 +17,6 @@ UNSIGNED = {
     "signature": "",
     "signer": None,
     "payload": "",
-    "verified_at": None,
 }
 # What a new repository may be used for; nothing here ever differs from it.
 _FEATURES: Body = {
@@ -34,7 +33,7 @@ _FEATURES: Body = {
     "projects_mode": "all",
     "has_releases": True,
     "has_packages": True,
-    "has_actions": False,
+    "has_actions": True,
     "ignore_whitespace_conflicts": False,
     "allow_merge_commits": True,
     "allow_rebase": True,
@@ -48,12 +47,28 @@ _FEATURES: Body = {
     "default_delete_branch_after_merge": False,
     "default_merge_style": "merge",
     "default_update_style": "merge",
-    "default_allow_maintainer_edit": False,
+    "default_allow_maintainer_edit": True,
 }
 
 
+def stranger(account: Account, url: str) -> Body:
+    """A user as hooks show everybody: with an address of no use, and no rights."""
+    return user(account, url) | {
+        "email": f"{account.id}+{account.login.lower()}@noreply.localhost",
+        "is_admin": False,
+        "last_login": ZERO_TIME,
+        "active": False,
+    }
+
+
+def _owner(account: Account, url: str, *, access: bool) -> Body:
+    """A repository's owner: who has access to the repository sees the true address, but no rights."""
+    hidden = stranger(account, url)
+    return hidden | {"email": account.email} if access else hidden
+
+
 def user(account: Account, url: str) -> Body:
-    """A user; organisations own repositories in the same shape."""
+    """A user as one sees oneself; organisations own repositories in the same shape."""
     return {
         "id": account.id,
         "login": account.login,
@@ -65,7 +80,7 @@ def user(account: Account, url: str) -> Body:
         "html_url": f"{url}/{account.login}",
         "language": "",
         "is_admin": account.admin,
-        "last_login": ZERO_TIME,
+        "last_login": "1970-01-01T00:00:00Z",
         "created": utc(account.created_at),
         "restricted": False,
         "active": not account.organization,
@@ -98,13 +113,13 @@ def organization(account: Account, url: str) -> Body:
     }
 
 
-def repository(facts: Repository, url: str, counts: Mapping[str, int]) -> Body:
-    """A repository, as somebody with all rights sees it."""
+def repository(facts: Repository, url: str, counts: Mapping[str, int], *, access: bool = True) -> Body:
+    """A repository, as somebody sees it who has all rights, or (no `access`) none."""
     page = f"{url}/{facts.full_name}"
     address = url.partition("://")[2].partition(":")[0]
     return {
         "id": facts.id,
-        "owner": user(facts.owner, url),
+        "owner": _owner(facts.owner, url, access=access),
         "name": facts.name,
         "full_name": facts.full_name,
         "description": facts.description,
@@ -135,7 +150,7 @@ def repository(facts: Repository, url: str, counts: Mapping[str, int]) -> Body:
         "created_at": utc(facts.created_at),
         "updated_at": utc(facts.updated_at),
         "archived_at": "1970-01-01T00:00:00Z",
-        "permissions": {"admin": True, "push": True, "pull": True},
+        "permissions": {"admin": access, "push": access, "pull": access},
         **_FEATURES,
         "avatar_url": "",
         "internal": False,
@@ -187,22 +202,25 @@ def pull_request(pull: PullRequest, facts: Repository, url: str, counts: Mapping
         "labels": [],
         "milestone": None,
         "assignee": None,
-        "assignees": None,
+        "assignees": [],
         "requested_reviewers": [],
         "requested_reviewers_teams": [],
         "state": pull.state,
         "draft": False,
         "is_locked": False,
         "comments": 0,
+        "additions": pull.additions,
+        "deletions": pull.deletions,
+        "changed_files": pull.changed_files,
         "html_url": page,
         "diff_url": f"{page}.diff",
         "patch_url": f"{page}.patch",
-        "mergeable": pull.state == "open",
+        "mergeable": True,
         "merged": pull.merged,
         "merged_at": utc(pull.closed_at) if pull.merged and pull.closed_at else None,
         "merge_commit_sha": pull.merge_sha or None,
-        "merged_by": user(pull.merged_by, url) if pull.merged_by else None,
-        "allow_maintainer_edit": False,
+        "merged_by": stranger(pull.merged_by, url) if pull.merged_by else None,
+        "allow_maintainer_edit": True,
         "base": side(pull.base, pull.base_sha),
         "head": side(pull.head, pull.head_sha),
         "merge_base": pull.merge_base,

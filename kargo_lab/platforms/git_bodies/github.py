@@ -218,9 +218,9 @@ def pull_request(pull: PullRequest, facts: Repository, url: str) -> Body:
         "review_comments": 0,
         "maintainer_can_modify": False,
         "commits": 1,
-        "additions": 0,
-        "deletions": 0,
-        "changed_files": 0,
+        "additions": pull.additions,
+        "deletions": pull.deletions,
+        "changed_files": pull.changed_files,
     }
 
 
