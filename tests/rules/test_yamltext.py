@@ -35,11 +35,13 @@ def test_a_value_is_written(value: Any, text: str | None) -> None:
     assert yamltext.dumps(value) == expected
 
 
+TEXTS = st.text(alphabet="ab:- #'\"\n\t1é{}[]&*!|>%@`,?=~", max_size=8)
+KEYS = st.text(alphabet="ab 1:-", max_size=3)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-999, 999) | st.text(alphabet="ab:- #'\"\n\t1é{}[]&*!|>%@`,?=~", max_size=8),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(alphabet="ab 1:-", max_size=3), inside, max_size=3),
+    st.none() | st.booleans() | st.integers(-999, 999) | TEXTS,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(KEYS, inside, max_size=3),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @given(JSON)

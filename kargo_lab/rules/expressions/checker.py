@@ -182,11 +182,8 @@ class _Checker:
         callee = self.visit(node.callee)
         if callee.unknown:
             return UNKNOWN  # Upstream does not look at the arguments then.
-        name = "function"
-        if isinstance(node.callee, nodes.Name):
-            name = node.callee.name
-        elif isinstance(node.callee, nodes.Member):
-            name = str(getattr(node.callee.property, "value", name))
+        named = node.callee.property if isinstance(node.callee, nodes.Member) else node.callee
+        name = str(getattr(named, "name", getattr(named, "value", "")))
         if callee.builtin:
             return self.function(callee.builtin, node, node.arguments)
         if callee.is_nil:
@@ -308,9 +305,7 @@ class _Checker:
         return self.visit(node.body)
 
     def pointer(self, node: nodes.Pointer) -> Nature:
-        if not self.scopes:
-            raise self.error(node, "cannot use pointer accessor outside predicate")
-        collection, extra = self.scopes[-1]
+        collection, extra = self.scopes[-1]  # the parser reads `#` nowhere but in a predicate
         if node.name == "":
             return UNKNOWN if collection.unknown else collection.element()
         if node.name in extra:

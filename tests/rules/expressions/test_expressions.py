@@ -66,6 +66,7 @@ def test_an_error_says_when_and_where(text: str, variables: dict[str, Any], stag
         pytest.param("all(1..99, s contains 'b' or t)", Limits(steps=400), "more than 400", id="text steps"),
         pytest.param("toJSON(reduce(1..60, [#acc, #acc], 1))", Limits(steps=9999), "9999 steps", id="lists in lists"),
         pytest.param("flatten(reduce(1..10002, [#acc], 1))", Limits(), "recursion depth exceeded", id="flatten"),
+        pytest.param("now().AddDate(1" + "0" * 13 + ", 0, 0)", Limits(), "out of range", id="dates"),
         pytest.param("toJSON(reduce(1..5000, [#acc], 1))", Limits(), "nested too deeply", id="a deep value"),
     ],
 )  # fmt: skip
