@@ -84,7 +84,10 @@ def post(outgoing: Outgoing, timeout_seconds: float, follow_redirects: bool) -> 
         except requests.Timeout:
             return Response(outcome="timed out")
         except (requests.RequestException, ValueError, OSError) as error:
-            return Response(outcome="unreachable", body=str(error).encode(errors="replace"))
+            # A body that stops coming is told as a broken connection, with the timeout inside.
+            cause = error.args[0] if error.args else None
+            outcome = "timed out" if isinstance(cause, urllib3.exceptions.ReadTimeoutError) else "unreachable"
+            return Response(outcome=outcome, body=str(error).encode(errors="replace"))
 
 
 def _read(answer: requests.Response, end: float) -> Response:
