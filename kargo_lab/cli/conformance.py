@@ -73,6 +73,7 @@ _level = click.option(
     "--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes."
 )
 @click.option("-n", "--jobs", default=4, show_default=True, help="Cases that are sent side by side.")
+@click.option("--rerun", default=0, show_default=True, help="Run what failed again, up to so many times.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report document instead of the board.")
 def run_command(
     target: str,
@@ -83,6 +84,7 @@ def run_command(
     strict: bool,
     seed: int,
     jobs: int,
+    rerun: int,
     as_json: bool,
 ) -> None:
     """Run the cases against a target and say how it did.
@@ -101,7 +103,7 @@ def run_command(
     chosen = _chosen(profile, patterns, level)
     command = "kargo-lab " + shlex.join(sys.argv[1:])
     header = suite.header(target, profile=profile, seed=seed, command=command, started=datetime.now(UTC), strict=strict)
-    document = suite.judge(chosen, header, jobs=jobs, progress=_bar(len(chosen)))
+    document = suite.judge(chosen, header, jobs=jobs, reruns=rerun, progress=_bar(len(chosen)))
     if folder is not None:
         for path in reports.write(folder, document):
             click.echo(f"wrote {path}", err=True)
@@ -203,6 +205,72 @@ def diff_command(before: Path, after: Path) -> None:
         click.echo(f"{old:>11} -> {new:<11}  {name}")
     click.echo(f"{len(changes)} cases changed", err=True)
     sys.exit(1 if any(old == "pass" and new != "pass" for _, old, new in changes) else 0)
+
+
+@group.command("matrix")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def matrix_command(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Set many reports side by side: a row for each group and level, a column for each report.
+
+    \b
+    Example:
+      kargo-lab conformance matrix reports/*/report.json
+    """
+    from kargo_lab.conformance import report as reports
+    from kargo_lab.conformance.board import print_table
+
+    every: dict[str, Any] = {}
+    for path in paths:
+        report = reports.read(path)
+        name = f"{report['header']['target']} {report['header']['profile']}"
+        every[name if name not in every else f"{name} ({path})"] = report
+    heads, rows = reports.matrix(every)
+    if as_json:
+        click.echo(json.dumps([dict(zip(heads, row, strict=True)) for row in rows], indent=1))
+    else:
+        print_table(heads, rows)
+
+
+@group.command("manifests")
+@click.option("--git", default="http://127.0.0.1:3000", show_default=True, help="The lab's Git host, from the target.")
+@click.option("--registry", default="127.0.0.1:5000", show_default=True, help="The lab's registry, from the target.")
+@click.option(
+    "--charts", default="http://127.0.0.1:8879", show_default=True, help="The lab's chart host, from the target."
+)
+@click.option("--target", help="A target file whose addresses are taken instead.")
+@_profile
+@_select
+@_level
+@click.option("--seed", default=7, show_default=True, help="The one that `run` will be given.")
+def manifests_command(
+    git: str,
+    registry: str,
+    charts: str,
+    target: str | None,
+    profile: str,
+    patterns: tuple[str, ...],
+    level: tuple[str, ...],
+    seed: int,
+) -> None:
+    """Print the YAML to apply where the lab cannot configure the implementation itself.
+
+    The addresses are those at which the implementation reaches the lab; inside a cluster that is not 127.0.0.1.
+
+    \b
+    Example:
+      kargo-lab conformance manifests --git http://lab:3000 --registry lab:5000 --charts http://lab:8879
+    """
+    from kargo_lab.conformance import suite, targets
+    from kargo_lab.conformance.plans import Addresses
+
+    addresses = Addresses(git=git.rstrip("/"), registry=registry, charts=charts.rstrip("/"))
+    described = targets.file(target) if target else None
+    if target and (described is None or described.sources is None):
+        raise UsageError(f"{target} is no target file that says where the lab's sources are")
+    if described is not None and described.sources is not None:
+        addresses = described.sources
+    click.echo(suite.manifests(_chosen(profile, patterns, level), addresses, seed), nl=False)
 
 
 @group.command("schema")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -46,6 +46,8 @@ def board(report: Mapping[str, Any], *, failures: int = _SHOWN_FAILURES) -> Rend
         ]
     if len(bad) > failures:
         parts.append(Text(f"\n... and {len(bad) - failures} more; report.html has them all", style="dim"))
+    for sentence in report["footer"].get("stale", ()):
+        parts += [Text(), Text(f"stale entry of the target file: {sentence}", style=_STYLES["fail"])]
     parts += [Text(), closing_line(report)]
     return Group(*parts)
 
@@ -90,3 +92,13 @@ def closing_line(report: Mapping[str, Any]) -> Text:
 def print_board(report: Mapping[str, Any], console: Console | None = None) -> None:
     """Print it; a notebook may show `board(report)` instead."""
     (console or Console()).print(board(report))
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None) -> None:
+    """Print a table of texts; numbers of the form `passed/all` stand on the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    (console or Console()).print(table)

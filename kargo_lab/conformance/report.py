@@ -82,7 +82,9 @@ class Header:
     strict: bool = False
 
 
-def document(header: Header, results: Sequence[Result], redact: Redactor, *, seconds: float) -> dict[str, Any]:
+def document(
+    header: Header, results: Sequence[Result], redact: Redactor, *, seconds: float, stale: Sequence[str] = ()
+) -> dict[str, Any]:
     """The report as JSON values."""
     return {
         "format": FORMAT,
@@ -99,7 +101,8 @@ def document(header: Header, results: Sequence[Result], redact: Redactor, *, sec
         },
         "cases": [_case(result, redact, header) for result in results],
         "footer": {
-            "outcome": verdicts.outcome(results, strict=header.strict),
+            "outcome": verdicts.outcome(results, strict=header.strict, stale=stale),
+            "stale": list(stale),
             "seconds": round(seconds, 3),
             "counts": {
                 level: {status: number[status] for status in STATUSES}
@@ -275,6 +278,23 @@ def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     return tuple(folder / name for name in contents)
+
+
+def matrix(reports: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """A table of many reports: a row for each group and level, a column for each report, `passed/all` in a cell."""
+    counted: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for name, report in reports.items():
+        for case in report["cases"]:
+            row = counted.setdefault((case["id"].partition("/")[0], case["level"]), {})
+            cell = row.setdefault(name, [0, 0])
+            cell[0] += case["status"] == "pass"
+            cell[1] += 1
+    rows = [
+        [f"{group} {level}", *("{}/{}".format(*cells[name]) if name in cells else "-" for name in reports)]
+        for (group, level), cells in sorted(counted.items())
+    ]
+    rows.append(["outcome", *(report["footer"]["outcome"] for report in reports.values())])
+    return ["", *reports], rows
 
 
 def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import yaml
 
-from kargo_lab.conformance import report, requests, runner, targets
+from kargo_lab.conformance import report, requests, runner, targets, verdicts
 from kargo_lab.conformance.cases import Case, for_profile, load, select
 from kargo_lab.conformance.plans import Addresses, Plan, configurations, plan, receiver_path
 from kargo_lab.conformance.report import Header
 from kargo_lab.conformance.targets import Target
+from kargo_lab.conformance.verdicts import Result
 from kargo_lab.conformance.world import World
 
 
@@ -43,7 +45,8 @@ def header(
 @contextmanager
 def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
     """A target and the lab's sources, both up; both are gone afterwards, whatever happened."""
-    with World() as world:
+    described = targets.file(target)
+    with World(described.sources, listen=described.listen) if described else World() as world:
         opened = targets.make(target, profile)
         try:
             yield opened, world
@@ -52,13 +55,32 @@ def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
 
 
 def judge(
-    cases: Sequence[Case], head: Header, *, jobs: int = 4, progress: runner.Progress | None = None
+    cases: Sequence[Case],
+    head: Header,
+    *,
+    jobs: int = 4,
+    reruns: int = 0,
+    progress: runner.Progress | None = None,
 ) -> dict[str, Any]:
-    """Run the cases against the target that the header names; the report document, validated when it is written."""
+    """Run the cases against the target that the header names; the report document, validated when it is written.
+
+    What fails is run again, up to `reruns` times, each time with the target and the sources set up anew. A
+    case that passes then counts as passed, and its note says that it did not at first.
+    """
     began = time.monotonic()
     with session(head.target, head.profile) as (target, world):
         results = runner.run(cases, target, world, seed=head.seed, jobs=jobs, progress=progress)
         plans = [plan(case, world.addresses, head.seed) for case in cases]
+    for attempt in range(1, reruns + 1):
+        results = _again(results, head, attempt=attempt, jobs=jobs)
+    stale: tuple[str, ...] = ()
+    if (described := targets.file(head.target)) is not None:
+        results, stale = verdicts.note_known(
+            results,
+            failing=described.known_failing,
+            flaky=described.known_flaky,
+            every={case.id for case in load()},
+        )
     redact = report.redactor(
         [
             secret
@@ -67,7 +89,23 @@ def judge(
             if each.receiver
         ]
     )
-    return report.document(head, results, redact, seconds=time.monotonic() - began)
+    return report.document(head, results, redact, seconds=time.monotonic() - began, stale=stale)
+
+
+def _again(results: Sequence[Result], head: Header, *, attempt: int, jobs: int) -> list[Result]:
+    """The results, with those that were bad replaced by what another run says."""
+    bad = [result.case for result in results if result.status in ("fail", "error")]
+    if not bad:
+        return list(results)
+    with session(head.target, head.profile) as (target, world):
+        news = {each.case.id: each for each in runner.run(bad, target, world, seed=head.seed, jobs=jobs)}
+    note = f"passed when run again ({attempt}), failed before"
+    return [
+        attrs.evolve(news[each.case.id], note=note if news[each.case.id].status == "pass" else "")
+        if each.case.id in news
+        else each
+        for each in results
+    ]
 
 
 def check(

@@ -7,7 +7,7 @@ target), disabled (by the user). A skipped or unsupported core case makes the ru
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -51,14 +51,36 @@ def counts(results: Iterable[Result]) -> Mapping[str, Counter[str]]:
     return table
 
 
-def outcome(results: Iterable[Result], *, strict: bool = False) -> str:
+KNOWN_FAILING, KNOWN_FLAKY = "known to fail", "known to be flaky"
+
+
+def note_known(
+    results: Iterable[Result], *, failing: Sequence[str], flaky: Sequence[str], every: Collection[str]
+) -> tuple[list[Result], tuple[str, ...]]:
+    """The results with a note on those that the target's owner knows about, and a sentence for each stale entry.
+
+    Stale is an entry that names no case at all (`every` has all ids), or one that is said to fail and passes.
+    A known failure stays a failure in the report; it only does not count for the outcome.
+    """
+    stale = [f"{name} is listed, but there is no such case" for name in (*failing, *flaky) if name not in every]
+    noted: list[Result] = []
+    for result in results:
+        name, failed = result.case.id, result.status == "fail"
+        if name in failing and result.status == "pass":
+            stale.append(f"{name} is listed as known to fail, but it passes")
+        note = KNOWN_FAILING if name in failing else KNOWN_FLAKY if name in flaky else ""
+        noted.append(attrs.evolve(result, note=note) if note and failed else result)
+    return noted, tuple(stale)
+
+
+def outcome(results: Iterable[Result], *, strict: bool = False, stale: Sequence[str] = ()) -> str:
     """`passed`, `failed`, `partial` or `broken` for the whole run.
 
     Broken: the suite itself failed somewhere. Failed: a case that counts failed; strict cases count
     only where asked for. Partial: no failure, but a core case was not judged.
     """
     every = [result for result in results if strict or result.case.level != "strict"]
-    if any(result.status == "fail" and not result.note.startswith("known") for result in every):
+    if stale or any(result.status == "fail" and not result.note.startswith("known") for result in every):
         return "failed"
     if any(result.status == "error" for result in every):
         return "broken"

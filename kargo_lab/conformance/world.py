@@ -24,12 +24,20 @@ from kargo_lab.platforms.registry import Registry
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2].partition("/")[0])
+
+
 class World:
     """Three embedded platforms between `start()` and `stop()`, filled as the plans say."""
 
-    def __init__(self, addresses: Addresses | None = None) -> None:
-        self.registry, self.git, self.charts = Registry(), GitHost(), ChartHost()
+    def __init__(self, addresses: Addresses | None = None, *, listen: str = "127.0.0.1") -> None:
         self._published = addresses  # how a target elsewhere reaches them
+        # The ports of published addresses are served here, on whatever address `listen` says.
+        port = {name: _port(getattr(addresses, name)) for name in ("git", "registry", "charts")} if addresses else {}
+        self.registry = Registry(port=port.get("registry", 0), address=listen)
+        self.git = GitHost(port=port.get("git", 0), address=listen)
+        self.charts = ChartHost(port=port.get("charts", 0), address=listen)
         self._made: set[tuple[str, str]] = set()
         self._clock = FIRST
 

@@ -98,6 +98,7 @@ class ChartHost:
         layers: Sequence[Callable[[Application], Application]] = (),
         on_event: Callable[[ChartEvent], None] | None = None,
         port: int = 0,
+        address: str = "127.0.0.1",
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.access_log = AccessLog(now)
@@ -110,7 +111,7 @@ class ChartHost:
         application: Application = self._application
         for layer in reversed(layers):
             application = layer(application)
-        self._server = Server(self.access_log.wrap(application), port=port)
+        self._server = Server(self.access_log.wrap(application), port=port, address=address)
 
     def start(self) -> Self:
         """Serve; the port answers when this returns."""

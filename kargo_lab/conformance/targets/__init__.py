@@ -17,6 +17,7 @@ from kargo_lab.conformance.requests import Request
 from kargo_lab.errors import UsageError
 
 if TYPE_CHECKING:
+    from kargo_lab.conformance.targets.url import TargetFile
     from kargo_lab.conformance.world import World
 
 
@@ -28,6 +29,9 @@ class Target(Protocol):
     offers: frozenset[str]  # of "answer", "calls", "state"
     features: frozenset[str]  # further things a case may ask for
     settle_seconds: float  # how long an effect may take; waited once, for all cases together
+
+    def looks_at(self, plan: Plan) -> bool:
+        """Whether the target will discover from the case's repositories, so that they have to exist."""
 
     def open(self, plans: Sequence[Plan], world: World) -> None:
         """Configure everything, and return when it is in force and first discoveries are over."""
@@ -59,6 +63,13 @@ class Target(Protocol):
         """Take away what `open` made."""
 
 
+def file(name: str) -> TargetFile | None:
+    """What the target file says, if the name is one's; None otherwise."""
+    from kargo_lab.conformance.targets import url
+
+    return url.read(Path(name)) if name.endswith((".yaml", ".yml")) else None
+
+
 def make(name: str, profile: str) -> Target:
     """The target of that name: `reference`, `reference-in-process`, an absurd one, a target file, or a base URL.
 
@@ -78,11 +89,14 @@ def make(name: str, profile: str) -> Target:
             return Reference(profile, application=lambda _: Absurd("401 Unauthorized", b"{}\n"))
     if name.startswith(("http://", "https://")):
         return url.Url(url.TargetFile(name=name, url=name.rstrip("/"), calls=False), profile)
-    if name.endswith((".yaml", ".yml")):
-        return url.Url(url.read(Path(name)), profile)
+    if (described := file(name)) is not None:
+        return url.Url(described, profile)
     raise UsageError(f"there is no target {name!r}; expected reference, reference-in-process, a target file or a URL")
 
 
 def version(name: str) -> str:
     """What a report says about the target's version."""
-    return metadata.version("kargo-lab") if name.startswith(("reference", "always-")) else ""
+    if name.startswith(("reference", "always-")):
+        return metadata.version("kargo-lab")
+    described = file(name)
+    return described.version if described else ""

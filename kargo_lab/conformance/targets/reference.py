@@ -77,6 +77,10 @@ class Reference:
             raise UsageError("the target is not open yet")
         return self._lab
 
+    def looks_at(self, plan: Plan) -> bool:
+        """Only where the case looks at discovery: the refresh token tells the rest."""
+        return _looks(plan)
+
     def open(self, plans: Sequence[Plan], world: World) -> None:
         """Apply every plan's objects at once and run the first discoveries of those that a case looks at."""
         del world  # its addresses are in the plans already

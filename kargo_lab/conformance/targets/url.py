@@ -95,6 +95,11 @@ class Url:
         self._origin, self._base_path = f"{scheme}://{host}", slash + path
         self._world: World | None = None
 
+    def looks_at(self, plan: Plan) -> bool:
+        """All repositories, if it asks the lab at all."""
+        del plan
+        return self.file.calls
+
     def open(self, plans: Sequence[Plan], world: World) -> None:
         """Nothing to apply; wait until first discoveries, caused by the manifests, have come to rest."""
         self._world = world
