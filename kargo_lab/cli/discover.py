@@ -41,15 +41,11 @@ def command(
       kargo-lab discover warehouse.yaml
       kargo-lab discover warehouse.yaml --against http://127.0.0.1:5000
     """
-    import os
-
     from kargo_lab.engine import rehearsal
     from kargo_lab.resources import loading
 
     resources = loading.load(paths, profile=profile, namespace=namespace)
-    rehearsed = rehearsal.rehearse(
-        resources, profile=profile, names=names, against=against or "", environment=dict(os.environ)
-    )
+    rehearsed = rehearsal.rehearse(resources, profile=profile, names=names, against=against or "")
     if as_json:
         click.echo(json.dumps(rehearsed.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import threading
 from collections.abc import Mapping
 from random import Random
@@ -40,7 +41,7 @@ class Lab:
     """One installation: `apply` resources, then either `start` it or drive it by `step`.
 
     `sources` answers subscriptions by type; the default asks the network. `environment` is what git
-    may see of the outside: PATH and proxies. `seed` makes aliases and jitter repeatable.
+    may see of the outside, PATH and proxies; the process' own unless given. `seed` makes aliases and jitter repeatable.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Lab:
             ledger=self.ledger,
             profile=profile,
             settings=settings,
-            environment=environment,
+            environment=os.environ if environment is None else environment,
             workers=1 if virtual else 8,
         )
         self.settings = self.shared.settings

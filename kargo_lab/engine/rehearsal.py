@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -96,7 +97,12 @@ def rehearse(
         wanted = f"none is called {' or '.join(names)}" if names else "there is none in these files"
         raise UsageError(f"no Warehouse to discover: {wanted}")
     ledger, clock = Ledger(), clock or WallClock()
-    shared = Shared(ledger=ledger, profile=profile, settings=settings, environment=environment)
+    shared = Shared(
+        ledger=ledger,
+        profile=profile,
+        settings=settings,
+        environment=os.environ if environment is None else environment,
+    )
     discoverer = Discoverer(shared=shared, sources=sources, secrets=lambda: resources.secrets)
     rehearsed = []
     for warehouse in chosen:

@@ -6,9 +6,10 @@ and what the caches of 3.6 and 3.8 save.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 
@@ -142,6 +143,15 @@ def discovery(selector: ImageSelector, images: Iterable[ImageFacts]) -> ImageDis
     )
 
 
+def _config(descriptor: Mapping[str, Any], session: oci.Session) -> bytes:
+    """An image's config: out of the manifest where that carries it, else asked for."""
+    carried = manifests.inline(descriptor)
+    if carried is None:
+        return session.blob(descriptor["digest"])
+    oci.verify(carried, descriptor["digest"])
+    return carried
+
+
 class Images:
     """One repository as one subscription sees it: its tags, and the facts behind each."""
 
@@ -203,7 +213,7 @@ class Images:
 
     def _single(self, manifest: oci.Manifest, session: oci.Session) -> ImageFacts:
         document = manifests.read(manifest.body, manifests.MANIFEST, "image manifest")
-        config = manifests.read(session.blob(document["config"]["digest"]), manifests.CONFIG, "image config")
+        config = manifests.read(_config(document["config"], session), manifests.CONFIG, "image config")
         # Up to v1.8 the platform in the config is compared; later no single image meets any platform.
         compared = self._profile.platform_single_manifest == "config"
         return ImageFacts(

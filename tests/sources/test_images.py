@@ -47,10 +47,20 @@ class Oddities:
 
     def __init__(self) -> None:
         self.odd: dict[str, tuple[str, str]] = {}
+        self.bodies: dict[str, tuple[str, bytes]] = {}
+
+    def clear(self) -> None:
+        self.odd.clear()
+        self.bodies.clear()
 
     def __call__(self, application: Application) -> Application:
         def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-            found = self.odd.get(environ["PATH_INFO"])
+            path = environ["PATH_INFO"]
+            if path in self.bodies:
+                kind, body = self.bodies[path]
+                start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+                return [body]
+            found = self.odd.get(path)
             if found is None:
                 return application(environ, start_response)
             start_response(found[0], [("Content-Type", found[1]), ("Content-Length", "2")])
@@ -70,7 +80,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture(autouse=True)
 def nothing_odd() -> None:
-    ODDITIES.odd.clear()
+    ODDITIES.clear()
 
 
 @pytest.fixture
@@ -249,6 +259,40 @@ def test_results_carry_the_name_of_the_subscription(registry: Registry, reposito
     registry.push(repository, make_image("a"), "1.0.0")
     found = images.discover(attrs.evolve(newest(registry, repository), name="front"), context())
     assert (found.subscription_name, found.repo_url) == ("front", f"{registry.host}/{repository}")
+
+
+def tampered(registry: Registry, repository: str, **config: Any) -> None:
+    """Push an image whose manifest's config descriptor says otherwise."""
+    made = make_image("a", created="2026-01-01T00:00:00Z")
+    document = json.loads(made.manifest)
+    document["config"] |= config
+    body = json.dumps(document).encode()
+    ODDITIES.bodies[f"/v2/{repository}/manifests/1.0.0"] = (document["mediaType"], body)
+    registry.push(repository, made, "1.0.0")
+
+
+def test_a_config_that_the_manifest_carries_is_not_asked_for(registry: Registry, repository: str) -> None:
+    digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    tampered(registry, repository, digest=digest, data="e30=", size=2)
+    asked = context()
+    assert images.discover(newest(registry, repository), asked).references[0].created_at is None
+    assert "blob" not in asked.ledger.counts()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param({"data": "e30=", "size": 3}, id="data of another size"),
+        pytest.param({"data": "?", "size": 1}, id="data that is no base64"),
+        pytest.param({"data": "e30=", "size": 2}, id="data of another digest"),
+        pytest.param({"digest": "sha256:" + "0" * 64}, id="a config that is not there"),
+        pytest.param({"digest": 1}, id="a digest that is no text"),
+    ],
+)
+def test_a_malformed_manifest_fails_the_discovery(registry: Registry, repository: str, config: dict[str, Any]) -> None:
+    tampered(registry, repository, **config)
+    with pytest.raises(UpstreamError):
+        images.discover(newest(registry, repository), context())
 
 
 def test_what_the_walk_asks_is_what_the_selector_says() -> None:
