@@ -65,7 +65,8 @@ def _host(selector: selection.ChartSelector) -> str:
 
 
 def _registry(reference: Reference, outgoing: Outgoing, context: Context) -> tuple[str, ...]:
-    registry = ChartRegistry(outgoing, reference.host, reference.repository, context.credentials.login)
+    address = context.shared.settings.registry_address(reference.host)
+    registry = ChartRegistry(outgoing, address, reference.repository, context.credentials.login)
     return registry.versions(probe=context.profile.oci_probe)
 
 

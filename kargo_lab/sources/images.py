@@ -157,6 +157,7 @@ class Images:
 
     def __init__(self, selector: ImageSelector, context: Context, *, by_tag: bool) -> None:
         subscription, reference, shared = selector.subscription, selector.reference, context.shared
+        address = shared.settings.registry_address(reference.registry)
         outgoing = Outgoing(
             ledger=context.ledger,
             clock=context.clock,
@@ -166,9 +167,10 @@ class Images:
             limiter=shared.limiters.of(reference.registry),
             retries=oci.retries(context.profile),
             header_timeout_seconds=context.profile.header_timeout_seconds,
-            proxies=shared.proxies_for(reference.registry),
+            proxies=shared.proxies_for(address),
+            names={address: reference.registry},
         )
-        self._repository = oci.Repository(outgoing, reference.registry, reference.repository, context.credentials.login)
+        self._repository = oci.Repository(outgoing, address, reference.repository, context.credentials.login)
         self._profile: Profile = context.profile
         self._clock: Clock = context.clock
         self._ledger: Ledger = context.ledger

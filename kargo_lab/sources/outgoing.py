@@ -91,6 +91,11 @@ class _Adapter(HTTPAdapter):
         if self._context is not None:
             kwargs["ssl_context"] = self._context
         super().init_poolmanager(*args, **kwargs)
+        if self._context is None:
+            # Who sets insecureSkipTLSVerify has been told what it means; urllib3 would tell again at each request.
+            classes = self.poolmanager.pool_classes_by_scheme
+            quiet = type("QuietPool", (classes["https"],), {"_validate_conn": _connect})
+            self.poolmanager.pool_classes_by_scheme = {**classes, "https": quiet}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave the pool as it is where the shared context already knows whom to trust."""
@@ -98,6 +103,11 @@ class _Adapter(HTTPAdapter):
             conn.cert_reqs = "CERT_REQUIRED"
         else:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # the stubs leave it out
+
+
+def _connect(_pool: Any, connection: Any) -> None:
+    if connection.is_closed:
+        connection.connect()
 
 
 @attrs.define
@@ -117,7 +127,10 @@ def _trusting() -> ssl.SSLContext:
 
 
 class Outgoing:
-    """Sends requests on behalf of one subscription of one Warehouse."""
+    """Sends requests on behalf of one subscription of one Warehouse.
+
+    `names` says for whom a host stands in: its requests count towards the quota of the one that is meant.
+    """
 
     def __init__(
         self,
@@ -131,12 +144,13 @@ class Outgoing:
         retries: Retries = NO_RETRIES,
         header_timeout_seconds: float = 30.0,
         proxies: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self._ledger, self._clock = ledger, clock
         self._warehouse, self._subscription = warehouse, subscription
         self._verify, self._limiter, self._retries = verify_tls, limiter, retries
         self._timeout = header_timeout_seconds or UNHEADED_SECONDS
-        self._proxies = dict(proxies or {})
+        self._proxies, self._names = dict(proxies or {}), dict(names or {})
         self._adapter = _Adapter(_trusting() if verify_tls else None)
 
     def send(
@@ -245,7 +259,7 @@ class Outgoing:
                 status=status,
                 bytes=length,
                 cache="not-modified" if status == 304 else cache,
-                counted=quota_counts(host, kind, status),
+                counted=quota_counts(self._names.get(host, host), kind, status),
                 kind=kind,
             )
         )

@@ -16,7 +16,7 @@ from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts
 from kargo_lab.selection.reasons import Reason
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
 from kargo_lab.sources.ledger import Ledger
-from kargo_lab.sources.limits import CACHE_ENTRIES, Cache, Limiters
+from kargo_lab.sources.limits import CACHE_ENTRIES, DOCKER_HUB, Cache, Limiters
 
 MOST_SELECTORS = 50_000
 Selector = TypeVar("Selector")
@@ -31,6 +31,9 @@ class OperatorSettings:
     """What an operator of Kargo sets in the controller's environment (discovery.md 1.7).
 
     Defaults are the code's. The chart that installs Kargo sets `minimum_interval_seconds` to 300.
+    `registry_aliases` is the lab's own: a registry's name to the address where a stand-in for it answers, as
+    `{"docker.io": "127.0.0.1:5000"}`. Docker Hub's payloads name no host, so without an alias nobody could try them
+    without Docker Hub.
     """
 
     minimum_interval_seconds: float = 0.0
@@ -42,6 +45,12 @@ class OperatorSettings:
     registry_rate_limit: float | None = None  # requests a second; None takes the profile's
     allow_credentials_over_http: bool = False
     shared_namespace: str = ""
+    registry_aliases: Mapping[str, str] = attrs.field(factory=dict)
+
+    def registry_address(self, registry: str) -> str:
+        """Where a registry answers: at its own name, or at that of its stand-in."""
+        names = DOCKER_HUB if registry in DOCKER_HUB else (registry,)
+        return next((self.registry_aliases[name] for name in names if name in self.registry_aliases), registry)
 
 
 class Shared:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,6 +81,40 @@ def test_tls_to_a_plain_port_is_no_request_and_is_recognised(httpserver: HTTPSer
     with server(plain) as host, pytest.raises(NotSent) as caught:
         out.send(f"https://{host}/", kind="ping")
     assert (caught.value.spoke_plain, ledger.rows) == (True, ())
+
+
+@pytest.fixture(scope="session")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's TLS with a certificate that nobody vouches for."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl is installed to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "certificate")]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=registry", *files]
+    subprocess.run(make, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    return context
+
+
+@pytest.fixture
+def tls_server(self_signed: ssl.SSLContext) -> Iterator[str]:
+    with HTTPServer(ssl_context=self_signed) as running:
+        running.expect_request("/v2/").respond_with_data("{}")
+        yield running.url_for("/v2/")
+
+
+def test_a_certificate_that_nobody_vouches_for_ends_before_the_request(tls_server: str) -> None:
+    out, ledger = sender()
+    with pytest.raises(NotSent, match="certificate verify failed") as caught:
+        out.send(tls_server, kind="ping")
+    assert (caught.value.spoke_plain, ledger.rows) == (False, ())
+
+
+def test_unless_verification_is_switched_off(tls_server: str) -> None:
+    out, ledger = sender(verify_tls=False)
+    assert out.send(tls_server, kind="ping").status == 200
+    assert len(ledger.rows) == 1
 
 
 def test_a_connection_that_breaks_after_the_request_is_a_row_without_status() -> None:
