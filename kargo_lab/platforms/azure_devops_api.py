@@ -7,9 +7,11 @@ from typing import Any
 from flask import Flask, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms.api_calls import CallError, Calls, Route, given, text_of
 from kargo_lab.platforms.forge import InvalidCredentialsError
 from kargo_lab.platforms.git_bodies.writing import Body, stable_uuid, utc
+from kargo_lab.platforms.git_program import GitError
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.hooks import Hook
 
@@ -31,6 +33,11 @@ def create_app(host: GitHost) -> Flask:
     @app.errorhandler(CallError)
     def refused(error: CallError) -> Any:
         return jsonify(message=error.message, typeKey="VssServiceException"), error.status
+
+    @app.errorhandler(GitError)
+    @app.errorhandler(UsageError)
+    def unusable(refusal: Exception) -> Any:
+        return (jsonify(message=str(refusal)), 400)
 
     @app.errorhandler(HTTPException)
     def other(error: HTTPException) -> Any:

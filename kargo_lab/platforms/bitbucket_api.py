@@ -11,9 +11,11 @@ import attrs
 from flask import Flask, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms.api_calls import CallError, Calls, Route, given, text_of
 from kargo_lab.platforms.forge import InvalidCredentialsError, UnknownError
 from kargo_lab.platforms.git_bodies.writing import Body, stable_uuid, utc
+from kargo_lab.platforms.git_program import GitError
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.hooks import DeliveryRow, Hook
 
@@ -44,6 +46,11 @@ def create_app(host: GitHost) -> Flask:
     @app.errorhandler(UnknownError)
     def unknown(missing: UnknownError) -> Any:
         return error(404, str(missing))
+
+    @app.errorhandler(GitError)
+    @app.errorhandler(UsageError)
+    def unusable(refusal: Exception) -> Any:
+        return error(400, str(refusal))
 
     @app.errorhandler(HTTPException)
     def other(exception: HTTPException) -> Any:

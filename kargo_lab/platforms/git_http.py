@@ -7,7 +7,6 @@ traffic is right because git itself answers it. Source: git's `http-backend.c`, 
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import zlib
@@ -143,8 +142,7 @@ def _push_options(feed: IO[bytes]) -> list[str]:
     except ValueError:
         return []  # git will say what is wrong with it
     finally:
-        # git inherits the descriptor, not Python's buffer: a plain seek() might not move it.
-        os.lseek(feed.fileno(), 0, os.SEEK_SET)
+        feed.seek(0)
 
 
 def _lines(feed: IO[bytes]) -> Iterator[bytes]:
@@ -167,7 +165,8 @@ def _spooled(environ: dict[str, Any]) -> IO[bytes]:
     stream, left = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
     packed = environ.get("HTTP_CONTENT_ENCODING", "").lower() in {"gzip", "x-gzip"}
     unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    feed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the answer
+    # Without a buffer: git inherits the descriptor and its position, and moves it.
+    feed: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the answer
     try:
         while left > 0 and (chunk := stream.read(min(CHUNK, left))):
             left -= len(chunk)

@@ -14,6 +14,7 @@ from kargo_lab.errors import UsageError
 from kargo_lab.platforms import gitea_accounts, gitea_contents, gitea_hooks, gitea_pulls, gitea_repositories
 from kargo_lab.platforms.api_calls import MOST, PAGE, CallError, Calls, Route
 from kargo_lab.platforms.forge import InvalidCredentialsError, TakenError, UnknownError
+from kargo_lab.platforms.git_program import GitError
 from kargo_lab.platforms.git_pulls import NotMergeableError
 from kargo_lab.platforms.git_repository import MergeConflictError
 from kargo_lab.platforms.gitea_remote import GiteaAddress
@@ -27,6 +28,7 @@ _STATUSES = (
     (MergeConflictError, 409),
     (NotMergeableError, 405),
     (UsageError, 422),
+    (GitError, 422),
 )
 
 

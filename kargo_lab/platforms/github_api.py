@@ -14,10 +14,12 @@ import attrs
 from flask import Flask, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms.api_calls import CallError, Calls, Route, given, text_of
 from kargo_lab.platforms.forge import InvalidCredentialsError, UnknownError
 from kargo_lab.platforms.git_bodies import github as bodies
 from kargo_lab.platforms.git_bodies.writing import Body, utc
+from kargo_lab.platforms.git_program import GitError
 from kargo_lab.platforms.git_scene import Repository
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.hooks import DeliveryRow, Hook
@@ -47,6 +49,11 @@ def create_app(host: GitHost) -> Flask:
     @app.errorhandler(UnknownError)
     def unknown(_unknown: UnknownError) -> Any:
         return _error(404, "Not Found")
+
+    @app.errorhandler(GitError)
+    @app.errorhandler(UsageError)
+    def unusable(refusal: Exception) -> Any:
+        return _error(422, str(refusal))
 
     @app.errorhandler(HTTPException)
     def other(error: HTTPException) -> Any:

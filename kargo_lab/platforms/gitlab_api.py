@@ -8,9 +8,11 @@ import attrs
 from flask import Flask, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from kargo_lab.errors import UsageError
 from kargo_lab.platforms.api_calls import CallError, Calls, Route, given, text_of
 from kargo_lab.platforms.forge import InvalidCredentialsError, UnknownError
 from kargo_lab.platforms.git_bodies.writing import Body, utc
+from kargo_lab.platforms.git_program import GitError
 from kargo_lab.platforms.git_repository import Content
 from kargo_lab.platforms.git_scene import Repository
 from kargo_lab.platforms.githost import GitHost
@@ -42,6 +44,11 @@ def create_app(host: GitHost) -> Flask:
     @app.errorhandler(UnknownError)
     def unknown(_error: UnknownError) -> Any:
         return jsonify(message="404 Not found"), 404
+
+    @app.errorhandler(GitError)
+    @app.errorhandler(UsageError)
+    def unusable(refusal: Exception) -> Any:
+        return jsonify(message=str(refusal)), 400
 
     @app.errorhandler(HTTPException)
     def other(error: HTTPException) -> Any:

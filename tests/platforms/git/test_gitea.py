@@ -346,6 +346,7 @@ def hook_body(**changes: Any) -> dict[str, Any]:
         pytest.param("DELETE", "/repos/lab/app/branches/none", None, 404, id="no branch deleted"),
         pytest.param("POST", "/repos/lab/app/branches", {"new_branch_name": "main"}, 409, id="a branch twice"),
         pytest.param("POST", "/repos/lab/app/branches", {"new_branch_name": "a..b"}, 422, id="a branch git refuses"),
+        pytest.param("POST", "/repos/lab/app/branches", {"new_branch_name": "main/x"}, 422, id="a branch below one"),
         pytest.param("POST", "/repos/lab/app/tags", {"tag_name": "v1", "target": "no"}, 404, id="a tag of nothing"),
         pytest.param(
             "POST", "/repos/lab/app/pulls", {"title": "t", "head": "no", "base": "main"}, 404, id="no head branch"
