@@ -31,7 +31,7 @@ def discover(subscription: ChartSubscription, context: Context) -> ChartDiscover
         subscription=context.subscription,
         verify_tls=not skip,
         header_timeout_seconds=context.profile.header_timeout_seconds,
-        proxies=context.shared.proxies_for(_host(selector)),
+        proxies=context.shared.proxies_for(context.shared.settings.registry_address(_host(selector))),
     )
     if selector.reference is not None:
         return discovery(selector, _registry(selector.reference, outgoing, context), context.witness)

@@ -17,7 +17,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from kargo_lab import __name__ as package
 from kargo_lab.engine.clock import Clock
 from kargo_lab.errors import UpstreamError
 from kargo_lab.sources.ledger import Ledger, LedgerRow
@@ -25,6 +24,7 @@ from kargo_lab.sources.limits import DOCKER_HUB, RateLimiter
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 TOO_MANY = 429
+USER_AGENT = "kargo-lab"
 MOST_REDIRECTS = 10  # as Go's client
 BODY_LIMIT = 100 * 1024**2  # bytes; go-containerregistry's for manifests and configs
 UNHEADED_SECONDS = 300.0  # what stands in for "no timeout" of older releases: nobody wants a lab that hangs
@@ -214,7 +214,7 @@ class Outgoing:
         raise UpstreamError(f"{url}: stopped after {MOST_REDIRECTS} redirects")
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
-        return {"User-Agent": package, "Connection": "close", **(headers or {})}
+        return {"User-Agent": USER_AGENT, "Connection": "close", **(headers or {})}
 
     def _exchange(
         self, prepared: requests.PreparedRequest, *, kind: str, cache: str, connect_seconds: float | None
