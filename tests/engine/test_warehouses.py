@@ -266,6 +266,13 @@ def test_l09_and_l10_after_a_restart_the_raw_interval_decides() -> None:
     assert again.run(601.0)[-1] == pytest.approx(600.0, abs=0.01)
 
 
+def test_a_broken_warehouse_does_not_disturb_the_others() -> None:
+    gone = (GitSubscription(repo_url="https://g.example/gone"),)
+    scene = Scene().apply(warehouse(name="broken", subscriptions=gone), warehouse())
+    scene.run(601.0)
+    assert scene.began == pytest.approx([0.0, 300.0, 600.0], abs=0.01)
+
+
 def test_a_refresh_of_one_is_not_delayed_by_many_others() -> None:
     scene = Scene().apply(*(warehouse(name=f"w{number}") for number in range(500)))
     scene.run(10.0)

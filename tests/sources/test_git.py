@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -385,6 +386,17 @@ def test_homes_are_gone_afterwards(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     git.discover(GitSubscription(repo_url=repositories["ties"].url), context())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_commands, "LOW_SPEED_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UpstreamError, match="git clone"):
+        git.discover(GitSubscription(repo_url=f"http://127.0.0.1:{silent.getsockname()[1]}/a.git"), context())
+
+
+def test_a_git_that_is_not_there_is_an_upstream_error(tmp_path: Path) -> None:
+    with pytest.raises(UpstreamError, match="cannot be run"):
+        git.discover(GitSubscription(repo_url="https://g.example/a"), context(path=str(tmp_path)))
 
 
 # Reading output
