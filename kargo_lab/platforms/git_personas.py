@@ -7,8 +7,7 @@ Sources: platforms.md 0.3, 2 to 5, 9.2 and 10.2; Gitea's `services/repository/pu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import translate
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -254,13 +253,30 @@ def wants(hook: Hook, event: str, changes: Sequence[RefChange] = ()) -> bool:
 
 
 def branch_matches(pattern: str, branch: str) -> bool:
-    """A glob over branch names: `*` and `?` match slashes too, `{a,b}` is either."""
-    return any(re.match(translate(one), branch) for one in _alternatives(pattern))
+    """A glob over branch names: `*` and `?` match slashes too, `{a,b}` is either; a broken one matches nothing."""
+    try:
+        return re.fullmatch("".join(_translated(pattern)), branch, re.DOTALL) is not None
+    except re.error:
+        return False
 
 
-def _alternatives(pattern: str) -> list[str]:
-    found = re.search(r"\{([^{}]*)\}", pattern)
-    if not found:
-        return [pattern]
-    before, after = pattern[: found.start()], pattern[found.end() :]
-    return [one for choice in found[1].split(",") for one in _alternatives(before + choice + after)]
+_PIECE = re.compile(r"\\.|\*+|\[!?[^\]]+\]|.", re.DOTALL)
+_MEANINGS = {"?": ".", "{": "(?:", "}": ")", ",": "|"}
+
+
+def _translated(pattern: str) -> Iterator[str]:
+    depth = 0
+    for piece in _PIECE.findall(pattern):
+        depth += (piece == "{") - (piece == "}")
+        if piece.startswith("*"):
+            yield ".*"
+        elif len(piece) > 2:
+            # What Python means to give a meaning in sets some day, and warns of, is taken as it stands.
+            inner = re.sub(r"([\[&~|\\])", r"\\\1", piece[1:-1]).replace("--", r"\-\-")
+            yield f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+        elif piece == "," and not depth:
+            yield ","
+        elif piece in _MEANINGS:
+            yield _MEANINGS[piece]
+        else:
+            yield re.escape(piece[-1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kargo_lab.platforms.git_bodies import WRITERS
 from kargo_lab.platforms.git_personas import PERSONAS, branch_matches, wants
@@ -146,10 +148,27 @@ def test_pull_request_stands_for_its_finer_events() -> None:
         ("{main,release/*}", "release/2", True),
         ("{main,release/*}", "other", False),
         ("v[0-9]", "v1", True),
+        ("v[!0-9]", "v1", False),
+        ("v?", "v1", True),
+        ("{a,{b,c}}d", "cd", True),
+        ("a,b", "a,b", True),
+        (r"\*", "*", True),
+        (r"\*", "x", False),
+        ("{a", "a", False),
+        ("a.b", "axb", False),
+        ("[a&&b]", "&", True),
+        ("[a--b]", "-", True),
+        ("[[]", "[", True),
+        ("{a,b}" * 40, "ab" * 20, True),
     ],
 )
 def test_branch_filters_are_globs(pattern: str, branch: str, matches: bool) -> None:
     assert branch_matches(pattern, branch) is matches
+
+
+@given(pattern=st.text(max_size=20), branch=st.text(max_size=20))
+def test_any_filter_is_answered(pattern: str, branch: str) -> None:
+    assert branch_matches(pattern, branch) in {True, False}
 
 
 @pytest.mark.parametrize("persona", sorted(PERSONAS))
