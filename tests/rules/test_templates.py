@@ -87,7 +87,7 @@ def test_a_function_is_no_json() -> None:
 
 
 @given(st.text(alphabet=st.characters()) | st.text(alphabet="${%} a1\"'[]().\n"))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_text_gives_a_value_or_an_expression_error(text: str) -> None:
     try:
         value = templates.evaluate(text, {"a": [1.0]})

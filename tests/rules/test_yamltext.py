@@ -45,6 +45,6 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_what_is_written_reads_back(value: Any) -> None:
     assert yaml.safe_load(yamltext.dumps(value)) == value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kargo_lab.errors import ExpressionError, PatternError
-from kargo_lab.rules.expressions import builtins, loops, nodes, operators
+from kargo_lab.rules.expressions import builtins, leftovers, loops, nodes, operators
 from kargo_lab.rules.expressions.dates import ZERO_TIME, Duration, Time
 from kargo_lab.rules.expressions.frame import Frame, element
 from kargo_lab.rules.expressions.natures import INT, STRING
@@ -54,6 +54,9 @@ class _Compiler:
     def build(self, node: nodes.Node) -> Run:
         """The closure of `node`."""
         return _BUILDERS[type(node)](self, node)
+
+    def operands(self, parts: list[nodes.Node]) -> Callable[[Frame], list[Value]]:
+        return leftovers.operands(parts, [self.build(part) for part in parts])
 
     def literal(self, node: nodes.Literal) -> Run:
         value = node.value
@@ -118,6 +121,7 @@ class _Compiler:
         if operator == "matches" and isinstance(node.right, nodes.Literal) and type(node.right.value) is str:
             return _matching(self.text, node.right)
         right = self.build(node.right)
+        leaves = leftovers.leaves(node.right)
         if operator == "??":
             return lambda value, frame: right(frame) if is_nil(value) else value
         if operator in _DECIDED:
@@ -132,7 +136,7 @@ class _Compiler:
         def run(value: Value, frame: Frame) -> Value:
             other = right(frame)
             try:
-                return operation(value, other, frame)
+                return operation(frame.hit if leaves else value, other, frame)
             except Failure as failure:
                 raise failure.at(position) from None
 
@@ -153,6 +157,7 @@ class _Compiler:
     def member(self, node: nodes.Member) -> Run:
         owner, position, optional = self.build(node.owner), node.position, node.optional
         key = self.build(node.property)
+        leaves = leftovers.leaves(node.property)
 
         def run(frame: Frame) -> Value:
             value = owner(frame)
@@ -160,7 +165,7 @@ class _Compiler:
                 raise _ENDED
             wanted = key(frame)
             try:
-                return operators.fetch(value, wanted)
+                return operators.fetch(frame.hit if leaves else value, wanted)
             except Failure as failure:
                 raise failure.at(position) from None
 
@@ -185,7 +190,7 @@ class _Compiler:
         return run
 
     def call(self, node: nodes.Call) -> Run:
-        arguments, position = [self.build(argument) for argument in node.arguments], node.position
+        arguments, position = self.operands(node.arguments), node.position
         callee: Run
         if isinstance(node.callee, nodes.Name) and node.callee.name in self.declared:
             name = node.callee.name
@@ -194,7 +199,7 @@ class _Compiler:
             callee = self.build(node.callee)
 
         def run(frame: Frame) -> Value:
-            given = [argument(frame) for argument in arguments]
+            given = arguments(frame)
             function = callee(frame)
             try:
                 return called(function, given)
@@ -212,6 +217,7 @@ class _Compiler:
         if not least <= len(arguments) <= most:
             # The checker does not look into the arguments of a call that it knows nothing about.
             return _failing(f"invalid number of arguments to call {node.name}", position)
+        taken = leftovers.operands(node.arguments, arguments)
         if len(arguments) == 1:
             single = arguments[0]
 
@@ -225,7 +231,7 @@ class _Compiler:
             return run_one
 
         def run(frame: Frame) -> Value:
-            given = [argument(frame) for argument in arguments]
+            given = taken(frame)
             try:
                 return function(frame, *given)
             except Failure as failure:
@@ -293,10 +299,10 @@ class _Compiler:
         return run
 
     def list(self, node: nodes.List) -> Run:
-        items, position = [self.build(item) for item in node.items], node.position
+        items, position = self.operands(node.items), node.position
 
         def run(frame: Frame) -> Value:
-            found = [item(frame) for item in items]
+            found = items(frame)
             try:
                 frame.allocate(len(found))
             except Failure as failure:
@@ -306,17 +312,17 @@ class _Compiler:
         return run
 
     def map(self, node: nodes.Map) -> Run:
-        pairs = [(self.build(pair.key), self.build(pair.value)) for pair in node.pairs]
-        position = node.position
+        items = self.operands([part for pair in node.pairs for part in (pair.key, pair.value)])
+        size, position = len(node.pairs), node.position
 
         def run(frame: Frame) -> Value:
-            found = [(key(frame), value(frame)) for key, value in pairs]
+            found = items(frame)
             try:
-                frame.allocate(len(found))
+                frame.allocate(size)
             except Failure as failure:
                 raise failure.at(position) from None
             made: dict[str, Value] = {}
-            for key, value in reversed(found):  # of two equal keys the first wins
+            for key, value in reversed(list(zip(found[::2], found[1::2], strict=True))):  # of equal keys the first wins
                 if type(key) is not str:
                     raise Failure(f"a map key must be a string, not {type_name(key)}", position)
                 made[key] = value

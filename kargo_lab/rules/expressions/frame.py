@@ -25,8 +25,10 @@ class Frame:
 
     __slots__ = (
         "accumulated",
+        "answers",
         "environment",
         "functions",
+        "hit",
         "index",
         "item",
         "limits",
@@ -53,6 +55,7 @@ class Frame:
         self.item: Value = None
         self.index = 0
         self.accumulated: Value = None
+        self.answers, self.hit = 0, False  # what `leftovers` is about
 
     def walk(self, size: int) -> None:
         """Account for going through `size` elements of a value, which costs more than a step each."""

@@ -104,7 +104,10 @@ def _backwards(loop: Loop, frame: Frame, found: Any) -> Iterator[Value]:
     for index in range(len(found) - 1, -1, -1):
         frame.item, frame.index = found[index], index
         frame.work(weight)
-        yield predicate(frame)
+        value = predicate(frame)
+        frame.answers, frame.hit = len(found) - index, True
+        yield value
+    frame.answers, frame.hit = len(found), False
 
 
 def _all(loop: Loop, frame: Frame, found: Any) -> Value:

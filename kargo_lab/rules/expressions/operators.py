@@ -244,6 +244,8 @@ def deeply_equal(left: Value, right: Value, frame: Frame) -> bool:
     kind = type(left)
     if type_name(left) != type_name(right) or is_nil(left) != is_nil(right):
         return False
+    if left is right and kind in MAPS | LISTS:
+        return True  # Go does not look into a map or slice that is the other one.
     if kind in LISTS:
         frame.walk(len(left))
         return len(left) == len(right) and all(

@@ -291,7 +291,7 @@ ANYTHING = st.text(alphabet=st.characters()) | st.text(
 
 
 @given(ANYTHING)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_any_text_gives_a_program_or_an_expression_error(text: str) -> None:
     try:
         value = expressions.text_of(run(text, {"a": [1.0, "x", {"b": None}], "e": {}}))
@@ -301,11 +301,13 @@ def test_any_text_gives_a_program_or_an_expression_error(text: str) -> None:
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
+@settings(deadline=None)
 def test_integers_wrap_as_64_bits_do(one: int, two: int) -> None:
     for operator, exact in (("+", one + two), ("-", one - two), ("*", one * two)):
         assert run(f"a {operator} b", {"a": one, "b": two}) == (exact + 2**63) % 2**64 - 2**63
 
 
 @given(st.floats(allow_nan=False))
+@settings(deadline=None)
 def test_a_printed_float_reads_back(value: float) -> None:
     assert run("float(string(f)) == f", {"f": value}) is True
