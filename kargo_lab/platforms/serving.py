@@ -1,35 +1,23 @@
-"""A WSGI application on waitress in threads of this process: port 0, a clean stop, connections that can break.
+"""How embedded platforms are served: large bodies, and connections that an application can break.
 
-Every embedded platform is served by this one class. waitress was chosen because it needs nothing,
-spools large bodies to disk on both ways, and binds to a free port. What it lacks is added here: a
-stop that returns only when every socket is closed and every thread has ended, and a way for an
-application to break its own connection, which faults need.
+What they share with the reference's endpoint is in `kargo_lab.serving`; here is what faults need on the wire.
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 import struct
-import threading
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
-from waitress import wasyncore
-from waitress.adjustments import Adjustments
-from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.channel import ClientDisconnected
+from waitress.task import WSGITask
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+from kargo_lab import serving
+from kargo_lab.serving import Application, Environ
 
 STOPPING = "kargo_lab.stopping"  # environ key: the event that the server is about to end, for faults that wait
 SOCKET = "kargo_lab.socket"  # environ key: the connection's own socket, for faults
 LARGEST_BODY = 1 << 42  # bytes; layers are large, and waitress' own limit is 1 GiB
-STOP_SECONDS = 5
 TLS_GREETING = b"\x16\x03"  # a record of type handshake, of any version of TLS
 
 
@@ -54,7 +42,7 @@ class _Task(WSGITask):
         return environ
 
 
-class _Channel(HTTPChannel):
+class _Channel(serving.Channel):
     task_class = _Task
 
     def received(self, data: bytes) -> Any:
@@ -66,118 +54,18 @@ class _Channel(HTTPChannel):
         return super().received(b"TLS\r\n\r\n" if greeting else data)
 
 
-class _TcpServer(TcpWSGIServer):
+class Server(serving.Server):
+    """`kargo_lab.serving.Server` for platforms: layers may be large, and faults reach the connection."""
+
     channel_class = _Channel
-    stopping: threading.Event
-
-
-class _Workers(ThreadedTaskDispatcher):
-    """waitress' pool, which remembers its threads so that they can be waited for.
-
-    That a task waits its turn is no warning here: a testbed is asked by many at once, on purpose.
-    """
-
-    queue_logger = logging.getLogger(f"{__name__}.queue")
-    queue_logger.setLevel(logging.ERROR)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[threading.Thread] = []
-
-    def start_new_thread(self, target: Any, thread_no: int) -> None:
-        thread = threading.Thread(target=target, name=f"waitress-{thread_no}", args=(thread_no,), daemon=True)
-        self.started.append(thread)
-        thread.start()
-
-
-class Server:
-    """Serves `application` between `start()` and `stop()`, or as a context manager.
-
-    `port` 0 takes a free one; `url` and `host` (`127.0.0.1:4711`) are known once it is started.
-    `stopping` is set at the beginning of the end: whoever waits inside a request should wait on it.
-    """
 
     def __init__(
         self, application: Application, *, address: str = "127.0.0.1", port: int = 0, threads: int = 8
     ) -> None:
-        self.application, self.address, self._wanted_port, self._threads = application, address, port, threads
-        self.port = port
-        self.stopping = threading.Event()
-        self._server: Any = None  # the published types of waitress' server are wrong in four places
-
-    def start(self) -> Self:
-        """Bind, listen and serve; the port answers when this returns."""
-        self._workers, self._map = _Workers(), dict[int, Any]()
-        settings = Adjustments(
-            host=self.address,
-            port=self._wanted_port,
-            ident="kargo-lab",
-            threads=self._threads,
-            connection_limit=2000,
-            recv_bytes=1 << 18,
-            max_request_body_size=LARGEST_BODY,
-            asyncore_use_poll=True,  # select() ends at file descriptor 1023
-            log_socket_errors=False,
-            channel_timeout=600,
-        )
-        try:
-            self._server = _TcpServer(self.application, self._map, dispatcher=self._workers, adj=settings)
-        except OSError:
-            wasyncore.close_all(self._map)
-            raise
-        self._server.stopping = self.stopping
-        self._workers.set_thread_count(self._threads)
-        self.port = int(self._server.effective_port)
-        self.stopping.clear()
-        self._ended = threading.Event()
-        self._loop = threading.Thread(target=self._turn, name=f"serving-{self.port}", daemon=True)
-        self._loop.start()
-        return self
-
-    def stop(self) -> None:
-        """Close every connection and end every thread. A second call does nothing."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        self.stopping.set()
-        # The trigger goes last: a worker that still writes would otherwise write its wake-up byte
-        # to a file descriptor that may belong to somebody else by then.
-        closed = threading.Event()
-        server.trigger.pull_trigger(lambda: self._close_connections(server, closed))
-        closed.wait(STOP_SECONDS)
-        self._workers.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
-        for thread in self._workers.started:
-            thread.join(STOP_SECONDS)
-        self._ended.set()
-        server.trigger.pull_trigger()
-        self._loop.join(STOP_SECONDS)
-        server.trigger.close()
-
-    def _turn(self) -> None:
-        while not self._ended.is_set():
-            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
-
-    @staticmethod
-    def _close_connections(server: Any, closed: threading.Event) -> None:
-        wasyncore.dispatcher.close(server)
-        for channel in list(server.active_channels.values()):
-            channel.handle_close()
-        closed.set()
-
-    @property
-    def host(self) -> str:
-        """Address and port, as an image reference begins with."""
-        return f"{self.address}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """Without a slash at the end."""
-        return f"http://{self.host}"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
+        settings = {
+            "connection_limit": 2000,
+            "recv_bytes": 1 << 18,
+            "max_request_body_size": LARGEST_BODY,
+            "channel_timeout": 600,
+        }
+        super().__init__(application, address=address, port=port, threads=threads, settings=settings)

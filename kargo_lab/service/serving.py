@@ -24,28 +24,22 @@ import io
 import os
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
-from waitress import wasyncore
-from waitress.adjustments import Adjustments
-from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser, get_header_lines
-from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.channel import ClientDisconnected
+from waitress.parser import get_header_lines
+from waitress.task import WSGITask
 
+from kargo_lab import serving
 from kargo_lab.service.webhook import CHUNKED, CLOSE, LIMIT, RAW_HEADERS, Endpoint, Request, respond
+from kargo_lab.serving import Application
 from kargo_lab.wire import NoAnswer
-
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # A client that is still sending gets no answer to read, so a body of any likely size is read past.
 PATIENCE = 64 * 1024**2
-STOP_SECONDS = 5
 
 
 # waitress ---------------------------------------------------------------------------------------------
@@ -69,7 +63,7 @@ class _Truncated:
         return getattr(self.buffer, name)
 
 
-class _Parser(HTTPRequestParser):
+class _Parser(serving.Parser):
     """Keeps the headers as they came and the framing, and lets nobody fill the disk."""
 
     pairs: tuple[tuple[str, str], ...] = ()
@@ -106,34 +100,18 @@ def _drop() -> NoReturn:
     raise ClientDisconnected
 
 
-class _Channel(HTTPChannel):
+class _Channel(serving.Channel):
     task_class = _Task
     parser_class = _Parser
 
 
-class _TcpServer(TcpWSGIServer):
-    channel_class = _Channel
+class Server(serving.Server):
+    """`kargo_lab.serving.Server` for the endpoint.
 
-
-class _Workers(ThreadedTaskDispatcher):
-    """waitress' pool, which remembers its threads so that they can be waited for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[threading.Thread] = []
-
-    def start_new_thread(self, target: Any, thread_no: int) -> None:
-        thread = threading.Thread(target=target, name=f"lab-{thread_no}", args=(thread_no,), daemon=True)
-        self.started.append(thread)
-        thread.start()
-
-
-class Server:
-    """Serves a WSGI application between `start()` and `stop()`, or as a context manager.
-
-    `port` 0 takes a free one; `port`, `host` and `url` are known once it is started. Of a body no more
-    than `kept_bytes` reaches the application: just enough for the endpoint to see that it is too long.
+    Of a body no more than `kept_bytes` reaches the application: just enough to see that it is too long.
     """
+
+    channel_class = _Channel
 
     def __init__(
         self,
@@ -144,71 +122,12 @@ class Server:
         threads: int = 8,
         kept_bytes: int = LIMIT + 1,
     ) -> None:
-        self.application, self.address, self.port, self._threads = application, address, port, threads
-        self._kept_bytes = kept_bytes
-        self._server: Any = None  # the published types of waitress' server are wrong in several places
-
-    def start(self) -> Self:
-        """Bind and serve; the port answers when this returns. Raises OSError if it cannot be bound."""
-        self._workers, self._map = _Workers(), dict[int, Any]()
-        settings = Adjustments(
-            host=self.address,
-            port=self.port,
-            ident="kargo-lab",
-            threads=self._threads,
-            max_request_body_size=1 << 62,
-            inbuf_overflow=self._kept_bytes + 1,  # so no body is ever spooled to disk
-            connection_limit=1000,
-            asyncore_use_poll=True,  # select() ends at file descriptor 1023
-            log_socket_errors=False,
-        )
-        try:
-            self._server = _TcpServer(self.application, self._map, dispatcher=self._workers, adj=settings)
-        except OSError:
-            wasyncore.close_all(self._map)
-            raise
-        self._workers.set_thread_count(self._threads)
-        self.port = int(self._server.effective_port)
-        self._loop = threading.Thread(target=self._server.run, name=f"lab-{self.port}", daemon=True)
-        self._loop.start()
-        return self
-
-    def stop(self) -> None:
-        """Close every connection and end every thread. A second call does nothing."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.trigger.pull_trigger(lambda: self._close_connections(server))
-        self._workers.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
-        for thread in self._workers.started:
-            thread.join(STOP_SECONDS)
-        # The trigger goes last: a worker that still writes uses it to wake the loop.
-        server.trigger.pull_trigger(server.trigger.close)
-        self._loop.join(STOP_SECONDS)
-
-    @staticmethod
-    def _close_connections(server: Any) -> None:
-        wasyncore.dispatcher.close(server)
-        for channel in list(server.active_channels.values()):
-            channel.handle_close()
-
-    @property
-    def host(self) -> str:
-        """`127.0.0.1:4711`."""
-        return f"{self.address}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """Without a slash at the end."""
-        return f"http://{self.host}"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
+        settings = {
+            "max_request_body_size": 1 << 62,
+            "inbuf_overflow": kept_bytes + 1,  # so no body is ever spooled to disk
+            "connection_limit": 1000,
+        }
+        super().__init__(application, address=address, port=port, threads=threads, settings=settings)
 
 
 # granian ----------------------------------------------------------------------------------------------
