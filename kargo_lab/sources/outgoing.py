@@ -151,7 +151,6 @@ class Outgoing:
         self._verify, self._limiter, self._retries = verify_tls, limiter, retries
         self._timeout = header_timeout_seconds or UNHEADED_SECONDS
         self._proxies, self._names = dict(proxies or {}), dict(names or {})
-        self._adapter = _Adapter(_trusting() if verify_tls else None)
 
     def send(
         self,
@@ -221,8 +220,10 @@ class Outgoing:
     ) -> Reply:
         url = prepared.url or ""
         sent_at = self._clock.now()
+        # One adapter a request: its pool is the connection, and requests may run in several threads.
+        adapter = _Adapter(_trusting() if self._verify else None)
         try:
-            response = self._adapter.send(
+            response = adapter.send(
                 prepared,
                 stream=True,
                 timeout=(connect_seconds or self._timeout, self._timeout),
@@ -236,7 +237,7 @@ class Outgoing:
                 self._record(prepared, sent_at, status=0, length=0, kind=kind, cache=cache)
             raise failure from None
         finally:
-            self._adapter.close()  # the connection with it: the next request opens its own
+            adapter.close()
         status = response.status_code
         self._record(prepared, sent_at, status=status, length=len(body), kind=kind, cache=cache)
         if len(body) > BODY_LIMIT:
