@@ -103,13 +103,13 @@ class Program:
         """The value of the expression; an ExpressionError of stage `run` if there is none.
 
         `variables` hold JSON's values, or those of `values`; a datetime is taken as a Go time.
-        `functions` are those that the environment declares. `now` is the moment that `now()` gives;
-        the wall clock's if it is left out.
+        `functions` are those that the environment declares; where it has no variables, the first
+        argument may hold them. `now` is the moment that `now()` gives; the wall clock's if left out.
         """
         given = {name: _taken(value) for name, value in (variables or {}).items()}
         frame = Frame(
             given if self.environment.variables else None,
-            functions or {},
+            functions or ({} if self.environment.variables else given),
             slots=self._slots,
             limits=self.limits,
             now=lambda: _moment(now),

@@ -247,6 +247,10 @@ def test_criteria_see_what_was_discovered(text: str, expected: Any) -> None:
     assert value == expected
 
 
+def test_criteria_take_their_functions_as_the_first_argument_too() -> None:
+    assert expressions.compile("imageFrom('nginx').Tag", environment=expressions.CRITERIA).run(CRITERIA) == "1"
+
+
 def test_a_declared_function_has_to_be_given() -> None:
     with pytest.raises(ExpressionError, match="commitFrom was not given"):
         expressions.compile("commitFrom('x')", environment=expressions.CRITERIA).run()
