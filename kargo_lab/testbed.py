@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from kargo_lab import profiles
@@ -19,7 +20,12 @@ from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.githost import GitHost
+from kargo_lab.platforms.hook_registration import Wanted, install
+from kargo_lab.platforms.hooks import DeliveryRow
+from kargo_lab.platforms.registry_container import ContainerRegistry
 from kargo_lab.platforms.registry_platform import PlatformRegistry
+from kargo_lab.platforms.registry_process import ProcessRegistry
+from kargo_lab.receivers import SECRET_KEYS
 from kargo_lab.resources import loading
 from kargo_lab.service.serving import Server
 from kargo_lab.service.webhook import Webhook
@@ -27,26 +33,66 @@ from kargo_lab.sources.shared import OperatorSettings
 
 PROJECT = "testbed"
 API = "kargo.akuity.io/v1alpha1"
-# Which receiver belongs to which persona, and under which key its Secret has the value.
-REGISTRY_RECEIVERS: Mapping[str, tuple[str, str]] = {
-    "artifactory": ("artifactory", "secret-token"),
-    "acr": ("azure", "secret"),
-    "ghcr": ("github", "secret"),
-    "harbor": ("harbor", "auth-header"),
-    "quay": ("quay", "secret"),
-}
-GIT_RECEIVERS: Mapping[str, tuple[str, str]] = {
-    "gitea": ("gitea", "secret"),
-    "github": ("github", "secret"),
-    "gitlab": ("gitlab", "secret-token"),
-}
+# Which receiver takes the hooks of which persona.
+REGISTRY_RECEIVERS: Mapping[str, str] = MappingProxyType(
+    {
+        "acr": "azure",
+        "artifactory": "artifactory",
+        "docker-hub": "dockerhub",
+        "ghcr": "github",
+        "harbor": "harbor",
+        "quay": "quay",
+        "registry": "generic",
+    }
+)
+GIT_RECEIVERS: Mapping[str, str] = MappingProxyType(
+    {
+        "azure-devops": "azure",
+        "bitbucket": "bitbucket",
+        "bitbucket-data-center": "bitbucket",
+        "forgejo": "gitea",
+        "gitea": "gitea",
+        "github": "github",
+        "gitlab": "gitlab",
+    }
+)
+# Registries that somebody else wrote: they notify as distribution does, from their configuration.
+REGISTRY_BACKENDS: Mapping[str, Any] = MappingProxyType({"process": ProcessRegistry, "container": ContainerRegistry})
+BACKENDS = ("embedded", *REGISTRY_BACKENDS)
+
+# What refreshes by the notifications of distribution's registry (platforms.md 13.3): a manifest, and under a tag.
+_NOTIFICATION = "request.body.events[0]"
+NOTIFICATION_ACTION: Mapping[str, Any] = MappingProxyType(
+    {
+        "action": "Refresh",
+        "whenExpression": f"{_NOTIFICATION}.action == 'push' && {_NOTIFICATION}.target.tag != nil",
+        "targetSelectionCriteria": [
+            {
+                "kind": "Warehouse",
+                "indexSelector": {
+                    "matchIndices": [
+                        {
+                            "key": "subscribedURLs",
+                            "operator": "Equals",
+                            "value": f"${{{{ normalizeImage({_NOTIFICATION}.request.host + '/' + "
+                            f"{_NOTIFICATION}.target.repository) }}}}",
+                        }
+                    ]
+                },
+            }
+        ],
+    }
+)
 
 
 class Testbed:
     """Everything between `start()` and `stop()`, or as a context manager.
 
-    `registry` and `git` are the personas that the embedded platforms wear. `interval` is that of every
-    Warehouse that is watched from now on (Kargo's duration text). `seed` makes secrets repeatable.
+    `registry` and `git` are the personas that the embedded platforms wear. `backend` puts Debian's docker-registry
+    (`process`) or registry:2 (`container`) in place of the embedded registry: its persona is `registry` then, and it
+    notifies from its start. `interval` is that of every Warehouse that is watched from now on (Kargo's duration text).
+    `seed` makes secrets repeatable. `registry_options` and `git_options` are further arguments of `PlatformRegistry`
+    and `GitHost`: `layers` for faults and quotas in front of them, `losses` for hooks that get lost, `users`.
     """
 
     __test__ = False  # pytest would take the name for a test's
@@ -57,43 +103,70 @@ class Testbed:
         profile: str = "latest",
         registry: str = "harbor",
         git: str = "gitea",
+        backend: str = "embedded",
         interval: str = "5m0s",
         minimum_interval_seconds: float = 0.0,
         seed: int = 7,
+        registry_options: Mapping[str, Any] = MappingProxyType({}),
+        git_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        for persona, known in ((registry, REGISTRY_RECEIVERS), (git, GIT_RECEIVERS)):
-            if persona not in known:
-                raise UsageError(f"there is no persona {persona!r} here; known are {', '.join(sorted(known))}")
-        self.interval = interval
-        self._registry_persona, self._git_persona, self._seed = registry, git, seed
-        self.registry, self.git, self.charts = PlatformRegistry(registry), GitHost(persona=git), ChartHost()
+        registry = registry if backend == "embedded" else "registry"
+        for what, name, known in (
+            ("registry", registry, REGISTRY_RECEIVERS),
+            ("Git host", git, GIT_RECEIVERS),
+            ("backend", backend, BACKENDS),
+        ):
+            if name not in known:
+                raise UsageError(f"there is no {what} {name!r} here; known are {', '.join(sorted(known))}")
+        self.interval, self.backend = interval, backend
+        self.personas: Mapping[str, str] = {"registry": registry, "git": git}
+        self._seed, self._registry_options = seed, dict(registry_options)
+        self.git, self.charts = GitHost(persona=git, **git_options), ChartHost()
+        # Built again by `start` where it has to know whom to notify.
+        self.registry: Any = self._make_registry("")
+        self._aliases: dict[str, str] = {}  # filled when the port is known
         self.lab = Lab(
             profile=profiles.get(profile),
-            settings=OperatorSettings(minimum_interval_seconds=minimum_interval_seconds),
+            settings=OperatorSettings(
+                minimum_interval_seconds=minimum_interval_seconds, registry_aliases=self._aliases
+            ),
             seed=seed,
         )
         self.server = Server(Webhook(self.lab))
         self._warehouses: dict[str, dict[str, Any]] = {}
         self._running: list[Any] = []
 
+    def _make_registry(self, receiver: str) -> Any:
+        if self.backend == "embedded":
+            return PlatformRegistry(self.personas["registry"], **self._registry_options)
+        return REGISTRY_BACKENDS[self.backend](notify=(receiver,), **self._registry_options)
+
     def start(self) -> Self:
         """Start everything; receivers have their URLs when this returns."""
         try:
-            for part in (self.registry, self.git, self.charts, self.server):
-                part.start()
-                self._running.append(part)
-            self.lab.resync(base_url=self.server.url)
+            self._run(self.server)
             self._apply()
+            self.lab.resync(base_url=self.server.url)
+            if self.backend != "embedded":
+                self.registry = self._make_registry(self.receiver_urls()["registry"])
+            for part in (self.charts, self.git, self.registry):
+                self._run(part)
+            if self.personas["registry"] == "docker-hub":
+                self._aliases["docker.io"] = self.registry.host
             self.lab.start()
         except BaseException:
             self.stop()
             raise
         return self
 
+    def _run(self, part: Any) -> None:
+        part.start()
+        self._running.append(part)
+
     def stop(self) -> None:
         """Stop everything, the senders first, so that nobody talks to somebody who has gone."""
         while self._running:
-            self._running.pop(0).stop()
+            self._running.pop().stop()
         self.lab.close()
 
     def __enter__(self) -> Self:
@@ -118,8 +191,9 @@ class Testbed:
         return f"{PROJECT}/{name}"
 
     def image(self, repository: str, **settings: Any) -> dict[str, Any]:
-        """An image subscription to a repository of the testbed's registry."""
-        return {"image": {"repoURL": f"{self.registry.host}/{repository}", **settings}}
+        """An image subscription to a repository of the testbed's registry; at Docker Hub images have no host."""
+        docker_hub = self.personas["registry"] == "docker-hub"
+        return {"image": {"repoURL": repository if docker_hub else f"{self.registry.host}/{repository}", **settings}}
 
     def commits(self, repository: str, **settings: Any) -> dict[str, Any]:
         """A Git subscription to a repository of the testbed's Git host."""
@@ -136,20 +210,23 @@ class Testbed:
 
     # Receivers and hooks
 
-    def _secret(self, name: str) -> str:
+    def secret(self, name: str) -> str:
+        """The secret of the receiver `registry` or `git`."""
         return hashlib.sha256(f"{self._seed}/{name}".encode()).hexdigest()[:24]
 
-    def _receivers(self) -> dict[str, tuple[str, str]]:
-        return {"registry": REGISTRY_RECEIVERS[self._registry_persona], "git": GIT_RECEIVERS[self._git_persona]}
+    def receiver_types(self) -> dict[str, str]:
+        """`registry` and `git` -> the type of the receiver."""
+        return {"registry": REGISTRY_RECEIVERS[self.personas["registry"]], "git": GIT_RECEIVERS[self.personas["git"]]}
 
     def _apply(self) -> None:
         documents: list[dict[str, Any]] = [{"apiVersion": API, "kind": "Project", "metadata": {"name": PROJECT}}]
         entries = []
-        for name, (kind, key) in self._receivers().items():
-            data = {key: base64.b64encode(self._secret(name).encode()).decode()}
+        for name, kind in self.receiver_types().items():
+            data = {SECRET_KEYS[kind]: base64.b64encode(self.secret(name).encode()).decode()}
             metadata = {"namespace": PROJECT, "name": name}
             documents.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-            entries.append({"name": name, kind: {"secretRef": {"name": name}}})
+            settings: dict[str, Any] = {"actions": [dict(NOTIFICATION_ACTION)]} if kind == "generic" else {}
+            entries.append({"name": name, kind: {"secretRef": {"name": name}, **settings}})
         documents.append(
             {
                 "apiVersion": API,
@@ -169,11 +246,87 @@ class Testbed:
     def install_hooks(self) -> None:
         """Register both receivers at their platforms, for every repository; from now on pushes are told."""
         urls = self.receiver_urls()
-        events = () if self._registry_persona in ("quay", "acr") else ("push",)
-        self.registry.add_hook(url=urls["registry"], secret=self._secret("registry"), events=events)
-        self.git.add_hook(url=urls["git"], secret=self._secret("git"), events=("push",), level="system")
+        if self.backend == "embedded":
+            self.registry.add_hook(url=urls["registry"], secret=self.secret("registry"))
+        hook: dict[str, Any] = {"url": urls["git"], "secret": self.secret("git"), "events": ("push",)}
+        if self.personas["git"] != "gitlab":
+            self.git.add_hook(**hook, level="system")
+            return
+        # GitLab's system hooks call themselves so, and Kargo refuses them; its other hooks belong to a repository.
+        hook["events"] = ("push", "tag")
+        self.git.add_hook(**hook, level="default")
+        for repository in self.git.forge.repositories.values():
+            self.git.add_hook(repository.full_name, **hook)
+
+    def register_hook(self, platform: str, repository: str) -> Any:
+        """Register the receiver for one repository by the call that an operator would make; the platform's answer.
+
+        `platform` is `registry` or `git`. Raises UsageError where the platform has no API for hooks, or we none.
+        """
+        part = self.platforms[platform]
+        persona = self.personas[platform]
+        if not hasattr(part, "api_headers"):
+            raise UsageError(
+                f"the {persona} of this testbed has no API for hooks; `hooks install` adds them in process"
+            )
+        wanted = Wanted(
+            repository=repository,
+            url=self.receiver_urls()[platform],
+            secret=self.secret(platform),
+            pull_requests=False,
+            ids=part.api_ids(repository),
+        )
+        return install(persona, part.url, wanted, headers=part.api_headers())
 
     # Looking
+
+    @property
+    def platforms(self) -> dict[str, Any]:
+        """`registry`, `git` and `charts`, which only waits to be asked."""
+        return {"registry": self.registry, "git": self.git, "charts": self.charts}
+
+    @property
+    def deliveries(self) -> tuple[tuple[str, DeliveryRow], ...]:
+        """Every attempt of every platform to deliver a hook, with the platform's name, oldest first."""
+        rows = [(name, row) for name, part in self.platforms.items() for row in getattr(part, "deliveries", ())]
+        return tuple(sorted(rows, key=lambda pair: pair[1].time))
+
+    def redeliver(self, platform: str, guid: str) -> None:
+        """Let a platform send a past delivery once more, as its button does."""
+        sender = getattr(self.platforms.get(platform), "sender", None)
+        if sender is None:
+            raise UsageError(f"{platform!r} keeps no log of deliveries here")
+        sender.redeliver(guid)
+
+    def burn(self) -> list[dict[str, Any]]:
+        """What each subscription has cost its source so far, by Warehouse and strategy.
+
+        `requests` are all, `counted` those that the source's own quota counts.
+        """
+        requests, counted = Counter[tuple[str, int, str]](), Counter[tuple[str, int, str]]()
+        for row in self.lab.ledger.rows:
+            key = (row.warehouse, row.subscription, row.source)
+            requests[key] += row.is_request
+            counted[key] += row.is_request and row.counted
+        return [
+            {
+                "warehouse": warehouse,
+                "subscription": subscription,
+                "strategy": self._strategy(warehouse, subscription),
+                "source": source,
+                "requests": requests[warehouse, subscription, source],
+                "counted": counted[warehouse, subscription, source],
+            }
+            for warehouse, subscription, source in sorted(requests)
+        ]
+
+    def _strategy(self, warehouse: str, subscription: int) -> str:
+        found = self.lab.warehouse(warehouse)
+        if found is None or not 0 <= subscription < len(found.subscriptions):
+            return ""
+        one = found.subscriptions[subscription]
+        names = ("image_selection_strategy", "commit_selection_strategy")
+        return next((str(getattr(one, name)) for name in names if hasattr(one, name)), "")
 
     def freight(self, name: str) -> int:
         """How many Freight a Warehouse has made."""
