@@ -8,7 +8,7 @@ nothing is kept from one call to the next; that is what makes the counts of 3.11
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
@@ -86,16 +86,18 @@ class Session:
         raise UpstreamError("; ".join(str(failure) for failure in failures), status=status)
 
     def _ping_with(self, scheme: str, *, lead: float | None = None) -> tuple[str, Challenge]:
-        reply = self._out.send(
+        reply = self._out.follow(
             f"{scheme}://{self._registry}/v2/",
             kind="ping",
+            redirected="ping",
             retries=None if lead is None else NO_RETRIES,
             connect_seconds=lead,
         )
+        answered = urlsplit(reply.url).scheme  # a redirect of the ping may have led to the other scheme
         if reply.status == OK:
-            return scheme, Challenge(scheme="anonymous")
+            return answered, Challenge(scheme="anonymous")
         if reply.status == UNAUTHORIZED:
-            return scheme, oci_auth.pick(reply) or Challenge(scheme="")
+            return answered, oci_auth.pick(reply) or Challenge(scheme="")
         raise UpstreamError(f"ping of {self._registry}: status {reply.status}", status=reply.status)
 
     def _refresh(self) -> None:

@@ -191,6 +191,7 @@ class Outgoing:
         headers: Mapping[str, str] | None = None,
         cache: str = "",
         retries: Retries | None = None,
+        connect_seconds: float | None = None,
     ) -> Reply:
         """A GET that follows redirects. Credentials stay with the host that they were given for."""
         first, target = urlsplit(url).netloc, url
@@ -206,6 +207,7 @@ class Outgoing:
                 headers=kept,
                 cache="" if hop else cache,
                 retries=retries,
+                connect_seconds=connect_seconds,
             )
             if reply.status not in REDIRECTS or not reply.header("location"):
                 return reply

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kargo_lab.engine import timers
+from kargo_lab.errors import ManifestError
+from kargo_lab.resources import loading
 from kargo_lab.rules import rfc3339
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "timers.json").read_text())
@@ -68,6 +70,23 @@ def test_a_cycle(record: dict[str, Any]) -> None:
 @pytest.mark.parametrize("record", DATA["back_off"], ids=lambda each: f"failure {each['failure']}")
 def test_back_off(record: dict[str, Any]) -> None:
     assert timers.back_off(record["failure"]) / timers.SECOND == pytest.approx(record["delay_seconds"])
+
+
+@pytest.mark.parametrize("record", DATA["interval_admission"], ids=lambda each: repr(each["interval"]))
+def test_which_intervals_are_admitted(record: dict[str, Any]) -> None:
+    manifest = {
+        "apiVersion": "kargo.akuity.io/v1alpha1",
+        "kind": "Warehouse",
+        "metadata": {"name": "w", "namespace": "p"},
+        "spec": {"interval": record["interval"], "subscriptions": [{"image": {"repoURL": "r.example/web"}}]},
+    }
+    try:
+        (warehouse,) = loading.loads(json.dumps(manifest)).warehouses
+    except ManifestError:
+        assert not record["accepted"]
+    else:
+        assert record["accepted"]
+        assert warehouse.spec.interval_seconds == span(record["interval"]) / timers.SECOND
 
 
 def test_back_off_stays_at_its_limit_for_ever() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+import responses
 
 from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.errors import SelectionError, UpstreamError
@@ -237,6 +238,55 @@ def test_a_registry_that_is_down_is_an_upstream_error() -> None:
     with pytest.raises(UpstreamError, match="no connection"):
         images.discover(ImageSubscription(repo_url="127.0.0.1:1/acme/web"), down)
     assert down.ledger.rows == ()
+
+
+def test_a_ping_that_is_redirected_decides_the_scheme() -> None:
+    asked = context()
+    with responses.RequestsMock() as mock:
+        mock.get("https://r.example/v2/", status=301, headers={"Location": "https://s.example/v2/"})
+        mock.get("https://s.example/v2/", body="{}")
+        mock.get("https://r.example/v2/acme/web/tags/list", json={"tags": []})
+        images.discover(ImageSubscription(repo_url="r.example/acme/web"), asked)
+    assert asked.ledger.counts() == {"ping": 2, "tags": 1}
+
+
+def test_an_expired_token_is_renewed_once() -> None:
+    asked = context()
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://r.example/token",service="s",scope="extra"'}
+    with responses.RequestsMock(registry=responses.registries.OrderedRegistry) as mock:
+        mock.get("https://r.example/v2/", status=401, headers=challenge)
+        mock.get("https://r.example/token", json={"token": "one"})
+        mock.get("https://r.example/v2/acme/web/tags/list", status=401, headers=challenge)
+        mock.get("https://r.example/token", json={"access_token": "two", "token": "ignored"})
+        mock.get("https://r.example/v2/acme/web/tags/list", json={"tags": []})
+        images.discover(ImageSubscription(repo_url="r.example/acme/web"), asked)
+        sent = [call.request for call in mock.calls]
+    assert [each.headers.get("Authorization") for each in sent] == [None, None, "Bearer one", None, "Bearer two"]
+    assert sent[3].url.endswith("scope=extra&scope=repository%3Aacme%2Fweb%3Apull&service=s")
+
+
+@pytest.mark.parametrize(
+    ("link", "pages"),
+    [
+        pytest.param("/v2/acme/web/tags/list?n=1000", 1, id="a page that follows itself"),
+        pytest.param("nonsense", 1, id="a Link that is none"),
+    ],
+)
+def test_a_listing_that_never_ends_is_an_upstream_error(link: str, pages: int) -> None:
+    asked, header = context(), f"<{link}>" if link.startswith("/") else link
+    with responses.RequestsMock() as mock:
+        mock.get("https://r.example/v2/", body="{}")
+        mock.get("https://r.example/v2/acme/web/tags/list", json={"tags": []}, headers={"Link": header})
+        with pytest.raises(UpstreamError):
+            images.discover(ImageSubscription(repo_url="r.example/acme/web"), asked)
+    assert asked.ledger.counts()["tags"] == pages
+
+
+def test_an_unknown_challenge_is_an_upstream_error() -> None:
+    with responses.RequestsMock() as mock:
+        mock.get("https://r.example/v2/", status=401, headers={"WWW-Authenticate": "Negotiate"})
+        with pytest.raises(UpstreamError, match="unrecognized challenge"):
+            images.discover(ImageSubscription(repo_url="r.example/acme/web"), context())
 
 
 def test_a_listing_that_is_no_json_is_an_upstream_error(registry: Registry, repository: str) -> None:
