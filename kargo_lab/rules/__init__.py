@@ -1,0 +1,1 @@
+"""The small dialects everything rests on, each exact, each pure."""

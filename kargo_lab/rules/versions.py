@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import attrs
+import semver
 
 from kargo_lab.errors import UsageError, VersionError
 
@@ -73,11 +74,14 @@ class Version:
     metadata: str
     key: Key = attrs.field(eq=False, repr=False)
 
+    @property
+    def standard(self) -> semver.Version:
+        """The same version as the semver package has it: short forms filled up, no `v`."""
+        return semver.Version(self.major, self.minor, self.patch, self.prerelease or None, self.metadata or None)
+
     def __str__(self) -> str:
         """Written in full: three numbers, then prerelease and metadata."""
-        prerelease = f"-{self.prerelease}" if self.prerelease else ""
-        metadata = f"+{self.metadata}" if self.metadata else ""
-        return f"{self.major}.{self.minor}.{self.patch}{prerelease}{metadata}"
+        return str(self.standard)
 
 
 def parse(text: str, *, strict: bool = False, library: str = "3.5.0") -> Version:
