@@ -8,7 +8,7 @@ nothing is kept from one call to the next; that is what makes the counts of 3.11
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -18,7 +18,7 @@ from kargo_lab.rules import json as gojson
 from kargo_lab.sources import oci_auth
 from kargo_lab.sources.manifests import read
 from kargo_lab.sources.oci_auth import ANONYMOUS, UNAUTHORIZED, Challenge, Login
-from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries, SlowConnection
+from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries, SlowConnection, joined
 
 OK = 200
 TLS_LEAD_SECONDS = 0.3
@@ -204,4 +204,4 @@ def next_page(reply: Reply) -> str | None:
         return None
     if not link.startswith("<") or ">" not in link:
         raise UpstreamError(f"malformed Link header {link!r}")
-    return urljoin(reply.url, link[1 : link.index(">")])
+    return joined(reply.url, link[1 : link.index(">")])

@@ -19,7 +19,6 @@ from kargo_lab.rules import json as gojson
 from kargo_lab.sources.outgoing import Reply
 
 UNAUTHORIZED = 401
-_PORTS = {"http": "80", "https": "443"}
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110's token, not a secret
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))\s*(?:,|$)')
 _TOKEN_ANSWER = gojson.Struct({"token": gojson.TEXT, "access_token": gojson.TEXT})
@@ -92,19 +91,17 @@ def plain_http_allowed(registry: str) -> bool:
     return any(address in ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
-def canonical_host(netloc: str, scheme: str) -> str:
-    """Host and port, the port written out."""
-    return netloc if re.search(r":\d+$", netloc) else f"{netloc}:{_PORTS.get(scheme, '')}"
-
-
 def realm_url(challenge: Challenge, *, service: str, scopes: tuple[str, ...]) -> str:
     """Where to ask for a token: the realm with its own query kept, service and scopes added, names sorted."""
     realm = challenge.parameters.get("realm")
     if realm is None:
         raise UpstreamError("malformed WWW-Authenticate header: a Bearer challenge without realm")
-    parts = urlsplit(realm)
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True)
-             if name not in ("service", "scope")]  # fmt: skip
+    try:
+        parts = urlsplit(realm)
+        known = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError as error:
+        raise UpstreamError(f"the realm {realm[:200]!r} is no URL: {error}") from None
+    query = [(name, value) for name, value in known if name not in ("service", "scope")]
     query += [("scope", scope) for scope in scopes] + [("service", service)]
     return urlunsplit(parts._replace(query=urlencode(sorted(query, key=lambda pair: pair[0]))))
 

@@ -71,7 +71,7 @@ class Retries:
     def wait_after(self, reply: Reply, wait: float) -> float:
         """How long to wait after an answer, `wait` being next in turn."""
         asked = reply.header("retry-after")
-        if self.retry_after_limit_seconds and reply.status == TOO_MANY and asked.isdigit():
+        if self.retry_after_limit_seconds and reply.status == TOO_MANY and asked.isascii() and asked.isdecimal():
             return min(max(float(asked), 0.2), self.retry_after_limit_seconds)
         return wait
 
@@ -166,7 +166,7 @@ class Outgoing:
     ) -> Reply:
         """One request and its automatic retries; redirects are the caller's. Raises UpstreamError."""
         plan = self._retries if retries is None else retries
-        prepared = requests.Request(method, url, headers=self._headers(headers), data=body).prepare()
+        prepared = _prepared(method, url, self._headers(headers), body)
         for wait in (*plan.waits_seconds, None):
             if self._limiter is not None:
                 self._limiter.take(self._clock)
@@ -211,7 +211,7 @@ class Outgoing:
             )
             if reply.status not in REDIRECTS or not reply.header("location"):
                 return reply
-            target = urljoin(target, reply.header("location"))
+            target = joined(target, reply.header("location"))
         raise UpstreamError(f"{url}: stopped after {MOST_REDIRECTS} redirects")
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -266,6 +266,24 @@ class Outgoing:
                 kind=kind,
             )
         )
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.PreparedRequest:
+    """The request, or NotSent: URLs come from strangers as well, in redirects, challenges and links."""
+    try:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise NotSent(f"{url[:200]!r} is no URL of HTTP")
+        return requests.Request(method, url, headers=dict(headers), data=body).prepare()
+    except (requests.RequestException, ValueError) as error:
+        raise NotSent(f"{url[:200]!r} cannot be asked for: {error}") from None
+
+
+def joined(base: str, reference: str) -> str:
+    """A reference resolved against the URL it was found at; UpstreamError if it is none."""
+    try:
+        return urljoin(base, reference)
+    except ValueError as error:
+        raise UpstreamError(f"{_shown(base)} points at {reference[:200]!r}: {error}") from None
 
 
 def quota_counts(host: str, kind: str, status: int) -> bool:

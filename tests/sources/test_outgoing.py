@@ -253,6 +253,39 @@ def test_the_realm_keeps_its_own_query() -> None:
     assert url == "https://x/t?a=1&scope=repository%3Aa%2Fb%3Apull&service=s"
 
 
+ODD_URLS = [
+    "",
+    "//",
+    "ftp://a/b",
+    "http://[",
+    "http://a:b/",
+    "https://",
+    "http://\x00/",
+    "http://%zz/",
+    "x" * 5000,
+    "::",
+]
+
+
+@pytest.mark.parametrize("url", ODD_URLS)
+def test_a_stranger_s_redirect_is_an_upstream_error_or_an_answer(url: str) -> None:
+    out, _ = sender()
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.get("https://a.example/x", status=302, headers={"Location": url.replace("\x00", "%00")})
+        try:
+            out.follow("https://a.example/x", kind="blob", redirected="moved")
+        except UpstreamError as error:
+            assert str(error)  # noqa: PT017 - either outcome is right, a third is not
+
+
+@pytest.mark.parametrize("url", ODD_URLS)
+def test_a_stranger_s_realm_is_an_upstream_error(url: str) -> None:
+    out, _ = sender()
+    challenge = Challenge(scheme="bearer", parameters={"realm": url})
+    with responses.RequestsMock(), pytest.raises(UpstreamError):
+        out.send(oci_auth.realm_url(challenge, service="s", scopes=()), kind="token")
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b"null"])
 def test_an_answer_without_a_token_is_an_error(body: bytes) -> None:
     with pytest.raises(UpstreamError):
