@@ -8,6 +8,7 @@ nothing is kept from one call to the next; that is what makes the counts of 3.11
 from __future__ import annotations
 
 import hashlib
+import re
 from urllib.parse import urlsplit
 
 import attrs
@@ -32,6 +33,7 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 )
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _RETRIED = frozenset({408, 500, 502, 503, 504, 499, 522})
 _TAGS = gojson.Struct({"name": gojson.TEXT, "tags": gojson.ListOf(gojson.TEXT)})
 
@@ -133,6 +135,7 @@ class Session:
 
     def blob(self, digest: str) -> bytes:
         """A blob, checked against its digest."""
+        readable(digest)
         reply = checked(self.get(self.url("blobs", digest), kind="blob", redirected="redirected-blob"))
         verify(reply.body, digest)
         return reply.body
@@ -166,6 +169,8 @@ class Repository:
     def manifest(self, reference: str, *, cache: str = "") -> tuple[Manifest, Session]:
         """What a tag or digest points at, with the session that may fetch its config."""
         by_digest = ":" in reference
+        if by_digest:
+            readable(reference)
         session = self.session()
         reply = checked(
             session.get(
@@ -188,11 +193,16 @@ def checked(reply: Reply) -> Reply:
     return reply
 
 
+def readable(digest: str) -> None:
+    """Raise UpstreamError unless the text is a digest: it comes from a manifest and goes into a URL."""
+    if not _DIGEST.fullmatch(digest):
+        raise UpstreamError(f"{digest[:200]!r} is no digest")
+
+
 def verify(body: bytes, digest: str) -> None:
     """Raise UpstreamError unless the digest is that of the bytes."""
+    readable(digest)
     algorithm, _, wanted = digest.partition(":")
-    if algorithm not in ("sha256", "sha512"):
-        raise UpstreamError(f"unsupported digest {digest!r}")
     if hashlib.new(algorithm, body).hexdigest() != wanted:
         raise UpstreamError(f"the content does not have the digest {digest}")
 

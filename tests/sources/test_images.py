@@ -337,6 +337,7 @@ def test_a_config_that_the_manifest_carries_is_not_asked_for(registry: Registry,
         pytest.param({"data": "e30=", "size": 2}, id="data of another digest"),
         pytest.param({"digest": "sha256:" + "0" * 64}, id="a config that is not there"),
         pytest.param({"digest": 1}, id="a digest that is no text"),
+        pytest.param({"digest": "sha256:../../tags/list"}, id="a digest that is a path"),
     ],
 )
 def test_a_malformed_manifest_fails_the_discovery(registry: Registry, repository: str, config: dict[str, Any]) -> None:
