@@ -10,6 +10,7 @@
     │   └── ExpressionError   an expression that does not compile, or does not evaluate
     ├── SelectionError     a subscription cannot be used: what Kargo refuses when it builds its selector
     ├── UpstreamError      a registry, Git host or chart repository answered badly, or not at all
+    ├── PipelineError      a Stage, Promotion or Freight cannot be used as asked
     ├── StoreError         the store's file cannot be used
     └── UsageError         a command was given words that do not fit
 """
@@ -116,6 +117,14 @@ class UpstreamError(LabError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PipelineError(LabError):
+    """What was asked of a Stage, a Promotion or Freight is refused; `object` names it, as `Stage p/dev`."""
+
+    def __init__(self, object: str, message: str) -> None:  # noqa: A002 - Kubernetes' word for it
+        self.object = object
+        super().__init__(f"{object}: {message}")
 
 
 class StoreError(LabError):

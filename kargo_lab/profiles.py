@@ -164,6 +164,7 @@ class Profile:
     approval_needs_origin: bool = True
     holds: bool = True
     forbidden_auto_promotion: str = "tolerated"  # or "error"
+    promotion_name_trimmed: bool = True  # what is left of `.` and `-` where a long Stage name was cut
     error_back_off: str = "exponential"  # or "exponential-or-bucket"
     sharded_default_controller: bool = True
     header_timeout_seconds: float = 30.0  # 0: none
@@ -171,6 +172,12 @@ class Profile:
     # The engine, better than any Kargo; all off in Kargo's rows.
     lost_refresh: bool = True  # a refresh whose discovery failed counts as handled
     broken_subscription: str = "discards-all"  # one that fails discards the results of the others; or "keeps-others"
+    soak_listing: str = "any-stage"  # auto-promotion counts soak in Stages nobody named; or "upstreams" only
+    soak_from: str = "entry"  # a verified stay counts from before its verification; or "verification"
+    control_flow_soak: bool = False  # Freight soaks in a control flow Stage from its verification there
+    soak_wakes: bool = False  # the end of a soak wakes the Stages that wait for it; else the next look finds it
+    backward_promotion: bool = True  # auto-promotion may replace Freight by older Freight
+    hold_intents: str = "finished"  # which Promotions apply their hold: all but aborted ones; or "succeeded"
     refreshes_first: bool = False  # a refreshed Warehouse is looked at before those that are merely due
     interval_jitter: float = 0.0  # the timer is longer by up to this share, so that a fleet spreads out
 
@@ -189,6 +196,7 @@ V1_11 = attrs.evolve(
     image_created="first-found",
     registry_retries_429=False,
     forbidden_auto_promotion="error",
+    promotion_name_trimmed=False,
     error_back_off="exponential-or-bucket",
 )
 V1_10 = attrs.evolve(
@@ -299,6 +307,12 @@ RECOMMENDED = attrs.evolve(
     lost_refresh=False,
     broken_subscription="keeps-others",
     refreshes_first=True,
+    soak_listing="upstreams",
+    soak_from="verification",
+    control_flow_soak=True,
+    soak_wakes=True,
+    backward_promotion=False,
+    hold_intents="succeeded",
     interval_jitter=0.1,
 )
 
