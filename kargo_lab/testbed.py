@@ -322,9 +322,9 @@ class Testbed:
 
     def _strategy(self, warehouse: str, subscription: int) -> str:
         found = self.lab.warehouse(warehouse)
-        if found is None or not 0 <= subscription < len(found.subscriptions):
+        if found is None or not 0 <= subscription < len(found.spec.subscriptions):
             return ""
-        one = found.subscriptions[subscription]
+        one = found.spec.subscriptions[subscription]
         names = ("image_selection_strategy", "commit_selection_strategy")
         return next((str(getattr(one, name)) for name in names if hasattr(one, name)), "")
 
