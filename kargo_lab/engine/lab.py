@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from kargo_lab.engine.reconciliation import Conclusion
 from kargo_lab.engine.status import Status
 from kargo_lab.engine.store import DeliveryRecord, Store
 from kargo_lab.engine.warehouses import Running, Warehouses
-from kargo_lab.errors import LabError, UsageError
+from kargo_lab.errors import LabError, StoreError, UsageError
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.pipeline import Freight
@@ -33,7 +34,9 @@ from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.shared import OperatorSettings, Shared
 from kargo_lab.wire import Answer, Delivery, NoAnswer
 
+log = logging.getLogger(__name__)
 JOIN_SECONDS = 10.0
+MOST_LEFT_ALONE = 50  # of a fleet of thousands, a log wants a sample
 IDLE_SECONDS = 3600.0  # the longest that a worker sleeps without looking
 
 
@@ -126,23 +129,23 @@ class Lab:
         return outcome
 
     def _log(self, route: Route, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
-        self.store.record_delivery(
-            DeliveryRecord(
-                time=self.clock.now(),
-                receiver=route.receiver,
-                type=route.type,
-                delivery_id=outcome.delivery_id,
-                status=outcome.answer.status if isinstance(outcome.answer, Answer) else 0,
-                seconds=seconds,
-                bytes=len(delivery.body),
-                refreshed=tuple(f"{each.namespace}/{each.name}" for each in outcome.refreshed if each.success),
-                details={
-                    "verdict": type(outcome.verdict).__name__,
-                    "left alone": {each.key: str(reason.text) for each, reason in outcome.declined},
-                    "detail": outcome.detail,
-                },
-            )
+        declined = {each.key: str(reason.text) for each, reason in outcome.declined[:MOST_LEFT_ALONE]}
+        record = DeliveryRecord(
+            time=self.clock.now(),
+            receiver=route.receiver,
+            type=route.type,
+            delivery_id=outcome.delivery_id,
+            status=outcome.answer.status if isinstance(outcome.answer, Answer) else 0,
+            seconds=seconds,
+            bytes=len(delivery.body),
+            refreshed=tuple(f"{each.namespace}/{each.name}" for each in outcome.refreshed if each.success),
+            details={"verdict": type(outcome.verdict).__name__, "left alone": declined, "detail": outcome.detail},
         )
+        try:
+            self.store.record_delivery(record)
+        except StoreError:
+            # What was refreshed is on disk; a log that cannot be written does not turn that into a failure.
+            log.exception("a delivery could not be logged")
 
     def refresh(self, key: str) -> str:
         """Ask one Warehouse to refresh, as `kargo refresh warehouse` does; the token that was set."""

@@ -141,7 +141,7 @@ class Git:
 
     def ls_remote(self, pattern: str) -> tuple[tuple[str, str], ...]:
         """(ref, object ID) of the matching refs; peeled entries of annotated tags are left out."""
-        output = self._network("ls-remote", "ls-remote", self._access_url, pattern)
+        output = self._network("ls-remote", "ls-remote", "--", self._access_url, pattern)
         pairs = (line.partition("\t") for line in lines(output, strict=True))
         return tuple((ref, commit) for commit, tab, ref in pairs if tab and not ref.endswith("^{}"))
 
@@ -149,9 +149,9 @@ class Git:
         """Clone the whole history of one branch, the default one if none is named."""
         chosen = ("--branch", branch) if branch else ()
         filtered = ("--filter", "blob:none") if blobless else ()
-        self._network(
-            "clone", "clone", "--no-tags", *chosen, "--single-branch", *filtered, self._access_url, str(self._repo)
-        )
+        # What follows the two dashes cannot be taken for an option, whatever the subscription says.
+        place = ("--", self._access_url, str(self._repo))
+        self._network("clone", "clone", "--no-tags", *chosen, "--single-branch", *filtered, *place)
 
     def tags(self) -> tuple[TagFacts, ...]:
         """Fetch all tags and list them, newest creator date first, equal dates by name."""
