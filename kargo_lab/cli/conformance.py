@@ -273,6 +273,39 @@ def manifests_command(
     click.echo(suite.manifests(_chosen(profile, patterns, level), addresses, seed), nl=False)
 
 
+@group.command("prove")
+@click.option("--select", "patterns", multiple=True, metavar="PATTERN", help="Only these faults. Repeatable.")
+@click.option("-n", "--jobs", default=2, show_default=True, help="Faults that are tried side by side.")
+@click.option("--seed", default=7, show_default=True)
+@click.option("--list", "only_list", is_flag=True, help="List the faults and try none.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def prove_command(patterns: tuple[str, ...], jobs: int, seed: int, only_list: bool, as_json: bool) -> None:
+    """Run the suite on receivers that are wrong on purpose, and print which cases notice which fault.
+
+    Exit status 1 if a fault survives, if a core case notices none, or if an absurd target passes a whole group.
+
+    \b
+    Example:
+      kargo-lab conformance prove --select 'github-*'
+    """
+    from kargo_lab.conformance import proving
+    from kargo_lab.conformance.board import print_proof, print_table
+    from kargo_lab.conformance.faults import FAULTS
+
+    if only_list:
+        chosen = [FAULTS[name] for name in proving.names(patterns) if name in FAULTS]
+        print_table(["fault", "what is wrong", "source"], [[each.name, each.says, each.source] for each in chosen])
+        return
+    proof = proving.prove(patterns, processes=jobs, seed=seed, progress=_bar(len(proving.names(patterns))))
+    if as_json:
+        matrix = {trial.fault: list(trial.killers) for trial in proof.trials}
+        found = {"survivors": proof.survivors, "idle": proof.idle, "blind": proof.blind}
+        click.echo(json.dumps({"matrix": matrix, **{name: list(value) for name, value in found.items()}}, indent=1))
+    else:
+        print_proof(proof)
+    sys.exit(0 if proof.good else 1)
+
+
 @group.command("schema")
 @click.argument("what", type=click.Choice(["case", "report", "target"]))
 def schema_command(what: str) -> None:

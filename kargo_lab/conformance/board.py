@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from kargo_lab.conformance.proving import Proof
+
+_SHOWN_KILLERS = 3
 _STYLES = {
     "pass": "green",
     "fail": "bold red",
@@ -102,3 +106,32 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], console: Co
     for row in rows:
         table.add_row(*map(escape, row))
     (console or Console()).print(table)
+
+
+def print_proof(proof: Proof, console: Console | None = None) -> None:
+    """Print the kill matrix: each fault with the first cases that noticed it, then what is missing."""
+    shown = console or Console()
+    rows = [
+        [
+            trial.fault,
+            str(len(trial.killers)) if trial.killers else "none",
+            ", ".join(trial.killers[:_SHOWN_KILLERS]) + (", ..." if len(trial.killers) > _SHOWN_KILLERS else ""),
+        ]
+        for trial in proof.trials
+    ]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("fault", no_wrap=True)
+    table.add_column("cases", justify="right")
+    table.add_column("noticed by")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    shown.print(table)
+    for what, found in (
+        ("survived", proof.survivors),
+        ("core case that notices no fault", proof.idle),
+        ("group in which an absurd target passes", proof.blind),
+    ):
+        for name in found:
+            shown.print(Text(f"{what}: {name}", style=_STYLES["fail"]))
+    caught, everything = len(proof.trials) - len(proof.survivors), len(proof.trials)
+    shown.print(f"{caught} of {everything} faults caught by {len(proof.cases)} cases")

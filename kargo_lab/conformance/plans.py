@@ -18,7 +18,9 @@ import attrs
 from kargo_lab.conformance.cases import Case, fill
 
 API = "kargo.akuity.io/v1alpha1"
-PROJECT, OTHER_PROJECT, SYSTEM = "kargo-lab", "kargo-lab-other", "kargo-system-resources"
+PROJECT, OTHER_PROJECT = "kargo-lab", "kargo-lab-other"
+# Where the Secrets of cluster receivers lie: since 1.9, and up to 1.8.
+CLUSTER_SECRETS = ("kargo-system-resources", "kargo-cluster-secrets")
 SECRET_KEYS = {"artifactory": "secret-token", "gitlab": "secret-token", "harbor": "auth-header"}
 _STRATEGY_REPOSITORY = re.compile(r"<(git|registry|charts)>/([A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*)")
 
@@ -79,10 +81,11 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
         names[f"warehouse-{short}"] = f"{case.slug}-{short}"
     warehouses, repositories, documents = _warehouses(case, namespace, names)
     scope = receiver.get("scope", "project")
-    secret_namespace = SYSTEM if scope == "cluster" else namespace
     entry = None
     if kind:
-        documents.append(_secret_document(secret_namespace, case.slug, SECRET_KEYS.get(kind, "secret"), secret))
+        key = SECRET_KEYS.get(kind, "secret")
+        spaces = CLUSTER_SECRETS if scope == "cluster" else (namespace,)
+        documents += [_secret_document(space, case.slug, key, secret) for space in spaces]
         settings = fill(dict(receiver.get("settings", {})), names)
         entry = {"name": case.slug, kind: {"secretRef": {"name": case.slug}, **settings}}
     for short, promotion in case.setup.get("promotions", {}).items():

@@ -20,7 +20,7 @@ from kargo_lab import matching
 from kargo_lab.errors import StoreError
 from kargo_lab.matching import SubscribedURLs
 from kargo_lab.profiles import Profile
-from kargo_lab.receivers import RECEIVERS
+from kargo_lab.receivers import RECEIVERS, Receive
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
 from kargo_lab.resources.pipeline import Promotion
 from kargo_lab.resources.status import BuildFailure, StatusEntry, build, secrets_namespace
@@ -186,13 +186,21 @@ class Outcome:
 
 
 def deliver(
-    route: Route, delivery: Delivery, objects: Objects, *, profile: Profile, now: datetime, uniqueness: int = 0
+    route: Route,
+    delivery: Delivery,
+    objects: Objects,
+    *,
+    profile: Profile,
+    now: datetime,
+    uniqueness: int = 0,
+    receivers: Mapping[str, Receive] = RECEIVERS,
 ) -> Outcome:
     """Judge a delivery, refresh what it asks for, and say what to answer.
 
-    `uniqueness` distinguishes deliveries of one microsecond where the profile wants that.
+    `uniqueness` distinguishes deliveries of one microsecond where the profile wants that. Other `receivers` are
+    how an implementation that is wrong on purpose is made.
     """
-    verdict = RECEIVERS[route.type](delivery, route.setup, profile)
+    verdict = receivers[route.type](delivery, route.setup, profile)
     visit = _Visit(route=route, objects=objects, profile=profile, token=token(now, profile, uniqueness=uniqueness))
     # Only what the receiver accepted has an identity: nobody else may use one up.
     identity = delivery_id(route, delivery, profile) if isinstance(verdict, Push | PullRequestClosed) else ""

@@ -27,6 +27,7 @@ from kargo_lab.engine.store import DeliveryRecord, Store
 from kargo_lab.engine.warehouses import Running, Warehouses
 from kargo_lab.errors import LabError, StoreError, UsageError
 from kargo_lab.profiles import LATEST, Profile
+from kargo_lab.receivers import RECEIVERS, Receive
 from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.pipeline import Freight
 from kargo_lab.resources.warehouse import Warehouse
@@ -59,8 +60,10 @@ class Lab:
         ledger: Ledger | None = None,
         environment: Mapping[str, str] | None = None,
         seed: int | None = None,
+        receivers: Mapping[str, Receive] = RECEIVERS,
     ) -> None:
         self.profile, self.clock = profile, clock or WallClock()
+        self._receivers = receivers
         self.store = store or Store(random=Random(seed))  # noqa: S311 - aliases, not secrets
         self.ledger = ledger if ledger is not None else Ledger()
         virtual = isinstance(self.clock, VirtualClock)
@@ -124,6 +127,7 @@ class Lab:
             profile=self.profile,
             now=began,
             uniqueness=next(self._uniqueness),
+            receivers=self._receivers,
         )
         self._log(route, delivery, outcome, (self.clock.now() - began).total_seconds())
         return outcome

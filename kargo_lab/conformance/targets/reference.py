@@ -17,12 +17,13 @@ import yaml
 
 from kargo_lab import profiles
 from kargo_lab.conformance.exchange import Exchange, over_http, over_wsgi
-from kargo_lab.conformance.plans import Plan, configurations, receiver_path
+from kargo_lab.conformance.plans import CLUSTER_SECRETS, Plan, configurations, receiver_path
 from kargo_lab.conformance.requests import Request
 from kargo_lab.engine.clock import VirtualClock, WallClock
 from kargo_lab.engine.discovery import NETWORK, Discover
 from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import LabError, UsageError
+from kargo_lab.profiles import Profile
 from kargo_lab.resources import loading
 from kargo_lab.resources.artifacts import ChartDiscovery, CommitDiscovery, DiscoveredArtifacts, ImageDiscovery
 from kargo_lab.resources.configuration import Secret
@@ -48,11 +49,11 @@ class Reference:
     """The reference implementation, configured by the lab and open to every way of seeing.
 
     `served` puts it behind a socket. `application` may wrap the webhook endpoint and `lab` replace the
-    implementation: that is how receivers that are wrong on purpose are made.
+    implementation, `row` its switches: that is how receivers that are wrong on purpose are made.
     """
 
     offers = frozenset({ANSWER, CALLS, STATE})
-    features = frozenset({"secrets-change", "time", "promotions"})
+    features = frozenset({"secrets-change", "time", "promotions", "outside-addresses"})
 
     def __init__(
         self,
@@ -61,9 +62,11 @@ class Reference:
         served: bool = False,
         application: Callable[[Webhook], Any] = lambda webhook: webhook,
         lab: Callable[..., Lab] = Lab,
+        row: Profile | None = None,
     ) -> None:
         self.name = "reference" if served else "reference-in-process"
         self.profile, self.settle_seconds = profile, _SETTLE_SECONDS
+        self._row = row or profiles.get(profile)
         self._served, self._wrap, self._lab_class = served, application, lab
         self._watched: set[str] = set()
         self._lock = threading.RLock()
@@ -86,7 +89,7 @@ class Reference:
         del world  # its addresses are in the plans already
         self._watched = {key for each in plans if _looks(each) for key in each.warehouses.values()}
         documents = [*configurations(plans), *(document for each in plans for document in each.documents)]
-        profile = profiles.get(self.profile)
+        profile = self._row
         self._lab = self._lab_class(
             profile=profile,
             clock=WallClock() if self._served else VirtualClock(),
@@ -169,14 +172,14 @@ class Reference:
                     raise LabError(f"the reference cannot change {what!r}; it knows secret, secret-data, resync, poll")
 
     def _change_secret(self, plan: Plan, what: str, value: Any) -> None:
-        namespace = "kargo-system-resources" if plan.scope == "cluster" else plan.namespace
+        spaces = CLUSTER_SECRETS if plan.scope == "cluster" else (plan.namespace,)
         others = [
-            each for each in self.lab.objects.secrets if (each.namespace, each.name) != (namespace, plan.case.slug)
+            each for each in self.lab.objects.secrets if each.name != plan.case.slug or each.namespace not in spaces
         ]
         if value is not None:
             given = {"secret": value} if what == "secret" else value
             data = {key: str(text).encode() for key, text in given.items()}
-            others.append(Secret(namespace=namespace, name=plan.case.slug, data=data))
+            others += [Secret(namespace=namespace, name=plan.case.slug, data=data) for namespace in spaces]
         self.lab.objects.set_secrets(others)
 
     def _let_pass(self, seconds: float) -> None:

@@ -1,0 +1,161 @@
+"""Proof that the suite catches faults: the kill matrix over receivers that are wrong on purpose.
+
+A fault is run against the cases that can notice it, as its `touches` say; one that survives those is run
+against all others before it is called a survivor, so that the shortcut saves time and changes no verdict.
+Only a case that passes with the reference as it is and fails with the fault counts as a kill; an error of
+ours does not. Each fault runs in a process of its own, since it may replace functions.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+
+import attrs
+
+from kargo_lab.conformance import cases as case_files
+from kargo_lab.conformance import runner
+from kargo_lab.conformance.cases import Case
+from kargo_lab.conformance.faults import FAULTS, Fault
+from kargo_lab.conformance.targets import make
+from kargo_lab.conformance.targets.reference import Reference
+from kargo_lab.conformance.world import World
+from kargo_lab.errors import UsageError
+
+NONE = "none"
+ABSURD = ("always-200", "always-401")
+Progress = Callable[["Trial", int, int], None]
+
+
+@attrs.frozen(kw_only=True)
+class Trial:
+    """What became of one fault. `killers` are the cases that noticed it, in the order of the cases."""
+
+    fault: str
+    killers: tuple[str, ...]
+    errors: tuple[str, ...]
+    judged: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Proof:
+    """The kill matrix, and what does not belong into a good one."""
+
+    trials: tuple[Trial, ...]
+    cases: tuple[Case, ...]
+    complete: bool  # whether all faults were tried
+
+    @property
+    def survivors(self) -> tuple[str, ...]:
+        """Faults that no case noticed."""
+        return tuple(trial.fault for trial in self.trials if not trial.killers)
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Core cases that noticed no fault; only a complete proof can tell."""
+        if not self.complete:
+            return ()
+        busy = {case for trial in self.trials if trial.fault not in ABSURD for case in trial.killers}
+        return tuple(case.id for case in self.cases if case.level == "core" and case.id not in busy)
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """Groups with a receiver in which an absurd target passes everything, as `target: group`."""
+        if not self.complete:
+            return ()
+        groups = sorted({case.group for case in self.cases if case.receiver is not None})
+        return tuple(
+            f"{trial.fault}: {group}"
+            for trial in self.trials
+            if trial.fault in ABSURD
+            for group in groups
+            if not any(killer.startswith(f"{group}/") for killer in trial.killers)
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether the suite is proved."""
+        return not (self.survivors or self.idle or self.blind)
+
+
+def names(patterns: Sequence[str]) -> tuple[str, ...]:
+    """The faults that the patterns name, `*` and `?` being wild; UsageError for one that names none."""
+    import fnmatch
+
+    if not patterns:
+        return (*ABSURD, *FAULTS)
+    found: list[str] = []
+    for pattern in patterns:
+        hits = [name for name in (*ABSURD, *FAULTS) if fnmatch.fnmatchcase(name, pattern)]
+        if not hits:
+            raise UsageError(f"no fault is called {pattern!r}; `kargo-lab conformance prove --list` shows all")
+        found += [name for name in hits if name not in found]
+    return tuple(found)
+
+
+def prove(
+    patterns: Sequence[str] = (), *, processes: int = 2, seed: int = 7, progress: Progress | None = None
+) -> Proof:
+    """Try the faults that the patterns name, in so many processes at a time.
+
+    Raises UsageError if the reference itself does not pass: then nothing can be proved.
+    """
+    chosen = names(patterns)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    trials: list[Trial] = []
+    with ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool:
+        profiles = sorted({fault.profile for fault in FAULTS.values() if fault.name in chosen} | {"latest"})
+        right = list(pool.map(judge, [NONE] * len(profiles), profiles, [seed] * len(profiles)))
+        if wrong := [case for trial in right for case in (*trial.killers, *trial.errors)]:
+            raise UsageError(f"the reference itself fails {', '.join(wrong[:5])}; nothing can be proved with it")
+        for trial in pool.map(judge, chosen, ["latest"] * len(chosen), [seed] * len(chosen)):
+            trials.append(trial)
+            if progress is not None:
+                progress(trial, len(trials), len(chosen))
+    return Proof(trials=tuple(trials), cases=_holding("latest"), complete=not patterns)
+
+
+@cache
+def _holding(profile: str) -> tuple[Case, ...]:
+    return case_files.for_profile(case_files.load(), profile)
+
+
+def judge(name: str, profile: str, seed: int) -> Trial:
+    """One fault against the cases that can notice it, then against the others if nobody has."""
+    began = time.monotonic()
+    fault = FAULTS.get(name)
+    every = _holding(fault.profile if fault else profile)
+    likely = case_files.select(every, fault.touches) if fault and fault.touches else every
+    likely_ids = {case.id for case in likely}
+    killers, errors = _noticed(name, fault, likely, profile, seed)
+    judged = len(likely)
+    if not killers and len(likely) < len(every):
+        rest = tuple(case for case in every if case.id not in likely_ids)
+        killers, more = _noticed(name, fault, rest, profile, seed)
+        errors, judged = (*errors, *more), len(every)
+    return Trial(fault=name, killers=killers, errors=errors, judged=judged, seconds=round(time.monotonic() - began, 2))
+
+
+def _noticed(
+    name: str, fault: Fault | None, cases: Sequence[Case], profile: str, seed: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids of the cases that failed, and of those in which we failed."""
+    with World() as world:
+        if fault is not None:
+            with fault.target() as target:
+                results = runner.run(cases, target, world, seed=seed, jobs=1)
+        else:
+            target = Reference(profile) if name == NONE else make(name, profile)  # type: ignore[assignment] # a Target
+            try:
+                results = runner.run(cases, target, world, seed=seed, jobs=1)
+            finally:
+                target.close()
+    return (
+        tuple(each.case.id for each in results if each.status == "fail"),
+        tuple(each.case.id for each in results if each.status == "error"),
+    )
