@@ -128,12 +128,15 @@ def objection(
     reference = status.current_promotion
     if reference is not None and (reference.freight, reference.origin) == (candidate.name, origin):
         return f"Promotion {reference.name} is running for it"
-    backwards = not profile.backward_promotion and not matches_upstream(request, profile)
-    if backwards and current is not None:
-        if pieces.order_key(candidate, profile=profile) < pieces.order_key(current, profile=profile):
-            return f"it is older than {current.name}, which is in the Stage"
+    never_back = not profile.backward_promotion and not matches_upstream(request, profile)
+    if never_back and current is not None and _is_older(candidate, current, profile):
+        return f"it is older than {current.name}, which is in the Stage"
     of_candidate = [each for each in promotions if each.freight == candidate.name]
     return _repeated(request, of_candidate, status, profile)
+
+
+def _is_older(one: Freight, other: Freight, profile: Profile) -> bool:
+    return pieces.order_key(one, profile=profile) < pieces.order_key(other, profile=profile)
 
 
 def _repeated(request: FreightRequest, of_candidate: Sequence[Promotion], status: StageStatus, profile: Profile) -> str:

@@ -18,7 +18,7 @@ from kargo_lab.engine.pipeline.values import HEALTHY, SUCCESSFUL, UNKNOWN, Stage
 from kargo_lab.engine.status import timestamp
 from kargo_lab.errors import PipelineError
 from kargo_lab.resources.configuration import PromotionPolicy
-from kargo_lab.resources.pipeline import Freight, Promotion, Stage
+from kargo_lab.resources.pipeline import Freight, FreightStatus, Promotion, Stage
 
 REQUEUE_SECONDS = 300.0
 SOON_SECONDS = 0.1
@@ -119,7 +119,7 @@ class _Running:
     def _enabled(self) -> bool:
         return is_enabled(self.view)
 
-    # Promotions (8.7)
+    # Promotions, 8.7.
 
     def _promotions(self) -> None:
         requested = frozenset(request.origin.key for request in self.stage.requested_freight)
@@ -188,7 +188,7 @@ class _Running:
             raise PipelineError(f"Stage {self.stage.key}", f"its Freight {name!r} does not exist any more")
         return piece
 
-    def _change(self, piece: Freight, status: object) -> None:
+    def _change(self, piece: Freight, status: FreightStatus) -> None:
         if status != piece.status:
             changed = attrs.evolve(piece, status=status)
             self.freight[piece.name] = self.changed[piece.name] = changed
@@ -213,7 +213,7 @@ class _Running:
         if record is not None and not record.finished:
             self._follow(record)
         elif (record is None or record.id == self.view.reverify) and self.status.health == HEALTHY:
-            self._start(record)
+            self._start()
         if self.status.current is not None and self.status.current.verifying:
             self.soon = False  # the end of the verification wakes the Stage
 
@@ -233,7 +233,7 @@ class _Running:
             )
             self.status = self.status.with_current(current.verified_by(told))
 
-    def _start(self, before: VerificationRecord | None) -> None:
+    def _start(self) -> None:
         current = self.status.current
         assert current is not None  # noqa: S101 - asked for by the caller
         record = VerificationRecord(
@@ -244,7 +244,6 @@ class _Running:
             record = attrs.evolve(record, phase=stage_values.PENDING, finished_at="", run=run)
             self.analysis = record
         self.status = self.status.with_current(current.verified_by(record))
-        del before
 
     def _now(self) -> str:
         return timestamp(self.at.now) or ""
@@ -263,7 +262,7 @@ class _Running:
                 self._change(piece, soak.verified(piece.status, self.stage.name, record.finished_at or self._now()))
                 self.verified.append(name)
 
-    # Auto-promotion (8.8)
+    # Auto-promotion, 8.8.
 
     def _promote(self, enabled: bool) -> None:
         self._set(auto_promotion_enabled=enabled, **({} if enabled else {"holds": {}}))
