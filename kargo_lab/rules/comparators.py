@@ -83,7 +83,7 @@ def comparator(*, text: str, position: int, operator: str, written: Written, ref
 
 
 def _same(reference: Version, written: Written) -> tuple[Key, str]:
-    """The first key after those that share the numbers written out, and its words. Needs one number at least."""
+    """The first key after those that share the numbers written out, and its words; a bare wildcard is read as 0.0."""
     major, minor = reference.major, reference.minor
     if written is Written.MAJOR:
         return (major + 1,), f"below {major + 1}.0.0"
@@ -126,14 +126,10 @@ def _at_least(reference: Version, written: Written) -> Interval:  # noqa: ARG001
 
 
 def _at_most(reference: Version, written: Written) -> Interval:
-    match written:
-        case Written.FULL:
-            return Interval(START, (*reference.key, *_NEXT), f"at most {reference}")
-        case Written.ANY:
-            return Interval(START, (0, 1), "below 0.1.0")
-        case _:
-            ceiling, words = _same(reference, written)
-            return Interval(START, ceiling, words)
+    if written is Written.FULL:
+        return Interval(START, (*reference.key, *_NEXT), f"at most {reference}")
+    ceiling, words = _same(reference, written)
+    return Interval(START, ceiling, words)
 
 
 def _tilde(reference: Version, written: Written) -> Interval:

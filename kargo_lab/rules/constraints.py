@@ -19,7 +19,8 @@ from kargo_lab.rules import versions
 from kargo_lab.rules.comparators import END, START, Comparator, Written, comparator
 from kargo_lab.rules.versions import Key, Library, Version
 
-_BLANK = r"[ \t\n\f\r]"
+_BLANKS = " \t\n\f\r"
+_BLANK = f"[{_BLANKS}]"
 _PART = r"[0-9|xX*]++"  # the bar is the library's own slip, and visible: `x.|` is a pattern
 _WORDS = r"[0-9A-Za-z-]++(?:\.[0-9A-Za-z-]++)*+"
 _PATTERN = rf"v?{_PART}(?:\.{_PART})?+(?:\.{_PART})?+(?:-{_WORDS})?+(?:\+{_WORDS})?+"
@@ -33,7 +34,6 @@ _HYPHEN = re.compile(
 )
 _COMPARATOR = re.compile(rf"(=>|=<|=|!=|>=|>|<=|<|~>|~|\^)?{_BLANK}*+({_PATTERN})", re.ASCII)
 _SEPARATOR = re.compile(rf"{_BLANK}*+,{_BLANK}*+|{_BLANK}++")
-_BLANKS = re.compile(rf"{_BLANK}*+")
 _PIECES = re.compile(
     rf"(?P<v>v?)(?P<major>{_PART})(?:\.(?P<minor>{_PART}))?+(?:\.(?P<patch>{_PART}))?+(?P<prerelease>(?:-{_WORDS})?+)",
     re.ASCII,
@@ -144,7 +144,7 @@ def _without_hyphens(text: str) -> tuple[str, list[int]]:
 def _group(part: str, text: str, origin: list[int], library: str) -> Group:
     """One side of `||`; `origin` says where its characters stand in `text`."""
     comparators: list[Comparator] = []
-    position = _end(_BLANKS.match(part))
+    position = len(part) - len(part.lstrip(_BLANKS))
     while True:
         found = _COMPARATOR.match(part, position)
         if found is None:
@@ -158,12 +158,8 @@ def _group(part: str, text: str, origin: list[int], library: str) -> Group:
             raise ConstraintError("comparators are separated by a blank or a comma", text, origin[position])
 
 
-def _end(found: re.Match[str] | None) -> int:
-    return found.end() if found else 0
-
-
 def _expected(part: str, text: str) -> str:
-    if part.strip(" \t\n\f\r"):
+    if part.strip(_BLANKS):
         return "a comparator is expected, such as >=1.2.3"
     return "a side of || is empty" if "||" in text else "a constraint is expected"
 

@@ -104,8 +104,6 @@ def _first_fault(pattern: str) -> tuple[str, int] | None:
                 if not opened:
                     return "no brace is open here", position
                 opened.pop()
-            case _:
-                pass
         position += 1
     return ("the brace is not closed", opened[-1]) if opened else None
 
@@ -190,8 +188,6 @@ def _alternatives(pattern: str, opening: int) -> list[str]:
             case "," if depth == 1:
                 ends.append(found.start())
                 starts.append(found.end())
-            case _:
-                pass
     raise _BrokenError
 
 

@@ -88,6 +88,10 @@ def test_the_surprises_of_the_dialect(constraint: str, version: str, result: str
         pytest.param(">=1.0.0 ||", 10, "a side of || is empty", id="an empty side at the end"),
         pytest.param("|| 1", 0, "a side of || is empty", id="an empty side at the start"),
         pytest.param("1 || || 2", 5, "a side of || is empty", id="an empty side between"),
+        pytest.param("\v", 0, "a comparator is expected, such as >=1.2.3", id="a vertical tab, which is no blank"),
+        pytest.param(
+            "1 || 2 || banana", 10, "a comparator is expected, such as >=1.2.3", id="a word in the third group"
+        ),
         pytest.param("1 || banana", 5, "a comparator is expected, such as >=1.2.3", id="a word"),
         pytest.param("1,,2", 2, "a comparator is expected, such as >=1.2.3", id="two commas"),
         pytest.param("1, ", 3, "a comparator is expected, such as >=1.2.3", id="a comma at the end"),
@@ -103,6 +107,9 @@ def test_the_surprises_of_the_dialect(constraint: str, version: str, result: str
         ),
         pytest.param("1 - 2 - 3", 6, "a comparator is expected, such as >=1.2.3", id="two hyphens"),
         pytest.param("^" + "1" * 257, 1, "a version has at most 256 bytes", id="a version of 257 bytes"),
+        pytest.param(
+            "=1.2.3+" + "a" * 300, 1, "a version has at most 256 bytes", id="metadata counts in a full version"
+        ),
         pytest.param("1 " * 256 + "x", -1, "a constraint has at most 512 bytes", id="more than 512 bytes"),
         pytest.param("||".join("1" * 33), -1, "a constraint has at most 32 groups", id="more than 32 groups"),
     ],
@@ -110,7 +117,7 @@ def test_the_surprises_of_the_dialect(constraint: str, version: str, result: str
 def test_a_refusal_points_at_the_character(constraint: str, position: int, message: str) -> None:
     with pytest.raises(ConstraintError) as refused:
         constraints.compile(constraint)
-    assert (refused.value.position, refused.value.message) == (position, message)
+    assert (refused.value.position, refused.value.message, refused.value.text) == (position, message, constraint)
 
 
 def test_leading_zeros_are_refused_by_the_library_of_kargo_1_6() -> None:
@@ -153,6 +160,12 @@ def test_an_unknown_library_is_refused() -> None:
             "2.0.0 does not satisfy =1.2.3 || !=2.x: it is not exactly 1.2.3, as =1.2.3 wants; "
             "it is any 2.y.z, which !=2.x leaves out",
             id="every group has its reason",
+        ),
+        pytest.param(
+            "<1.2.3",
+            "1.2.3",
+            "1.2.3 does not satisfy <1.2.3: it is not below 1.2.3, as <1.2.3 wants",
+            id="at the bound",
         ),
         pytest.param(
             "!=1.4.x >1",

@@ -88,6 +88,7 @@ def test_the_surprises_of_the_dialect(pattern: str, name: str, result: str) -> N
         pytest.param("ab[^", 2, "the class is not closed", id="a negated class at the end"),
         pytest.param("ab[c\\]", 2, "the class is not closed", id="an escaped bracket closes nothing"),
         pytest.param("a[]b]", 2, "a class has at least one member; write \\] for a bracket", id="an empty class"),
+        pytest.param("a[^]b]", 3, "a class has at least one member; write \\] for a bracket", id="the other negation"),
         pytest.param("a[!]b]", 3, "a class has at least one member; write \\] for a bracket", id="an empty negation"),
         pytest.param("{a,{b,c}", 0, "the brace is not closed", id="the outer brace"),
         pytest.param("{a},{b,c", 4, "the brace is not closed", id="the second brace"),
@@ -127,6 +128,11 @@ def test_what_cannot_be_tried_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(PatternError, match="the braces have more than 100 ways through them") as refused:
         globs.compile(pattern).matches("a" * 40)
     assert refused.value.text == pattern
+
+
+def test_as_many_ways_as_may_be_tried_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(globs, "MOST_WALKS", 3)
+    assert not globs.compile("{a,b}c").matches("zz")
 
 
 simple = st.lists(st.sampled_from(["a", "b", "/", "*", "?", "[ab]", "[!a]", r"\*"]), max_size=7)

@@ -77,7 +77,9 @@ def test_two_versions_compare_as_recorded(record: dict[str, Any]) -> None:
             "1.2.3_", 5, "a version does not go on like this", id="a character at the end that belongs nowhere"
         ),
         pytest.param("1.2.3-rc.x.01", 11, "a numeric prerelease identifier starts with zero", id="a leading zero"),
+        pytest.param("1.2.3X", 5, "a version does not go on like this", id="a letter at the end"),
         pytest.param("1.18446744073709551616", 2, "a number does not fit 64 bits", id="one above 64 bits"),
+        pytest.param("1.2.18446744073709551616", 4, "a number does not fit 64 bits", id="the last number too large"),
         pytest.param("v" + "9" * 30, 1, "a number does not fit 64 bits", id="far above 64 bits"),
         pytest.param("1.2.3-" + "a" * 300, -1, "a version has at most 256 bytes", id="more than 256 bytes"),
         pytest.param("é" * 129, -1, "a version has at most 256 bytes", id="bytes are counted, not characters"),
@@ -114,6 +116,10 @@ def test_zeros_in_front_do_not_count_towards_64_bits() -> None:
         pytest.param("1.0.0-18446744073709551615", "1.0.0-18446744073709551616", id="digits beyond 64 bits are text"),
         pytest.param("1.0.0-99999999999999999999", "1.0.0-a", id="and compare with text as text"),
         pytest.param("1.0.0-99999999999999999999", "1.0.0-999999999999999999990", id="and with each other as text"),
+        pytest.param("1.0.0-100000000000000000000", "1.0.0-99999999999999999999", id="character by character"),
+        pytest.param(
+            "1.0.0-18446744073709551615", "1.0.0-100000000000000000000", id="the largest number is below text"
+        ),
         pytest.param("1.0.0-9223372036854775808", "1.0.0-10000000000000000000", id="twenty digits still are a number"),
     ],
 )
