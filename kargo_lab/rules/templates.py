@@ -19,6 +19,7 @@ from kargo_lab.rules import json as gojson
 from kargo_lab.rules.expressions import (
     LIMITS,
     VERSION,
+    Environment,
     Function,
     Limits,
     Value,
@@ -40,16 +41,21 @@ def evaluate(
     version: str = VERSION,
     limits: Limits = LIMITS,
     now: datetime | None = None,
+    environment: Environment | None = None,
+    calls: Mapping[str, Function] = MappingProxyType({}),
 ) -> Value:
     """The value of a template: str, float, bool, None, list or dict; an ExpressionError if there is none.
 
     A text without an opening delimiter is itself. `functions` are the names in FUNCTIONS that the
-    Kargo release knows, its profile's `template_functions`.
+    Kargo release knows, its profile's `template_functions`. `environment` and `calls` are further
+    functions, declared and implemented, as promotion steps have them.
     """
     if not any(opening in text for opening, _ in _DELIMITERS):
         return text
-    environment = template_environment(functions)
-    calls = {name: FUNCTIONS[name] for name in functions}
+    declared = template_environment(functions)
+    if environment is not None:
+        declared = Environment(name=environment.name, functions={**declared.functions, **environment.functions})
+    implemented = {**{name: FUNCTIONS[name] for name in functions}, **calls}
     parts: list[str] = []
     rest = text
     while True:
@@ -59,8 +65,8 @@ def evaluate(
             # Nothing between delimiters reads to Kargo as "no more expressions": the rest stays text.
             parts.append(rest)
             break
-        program = expressions.compile(expression, environment=environment, version=version, limits=limits)
-        value = program.run(variables, functions=calls, now=now)
+        program = expressions.compile(expression, environment=declared, version=version, limits=limits)
+        value = program.run(variables, functions=implemented, now=now)
         parts.append(value if isinstance(value, str) else json_of(value))
         if sum(map(len, parts)) > limits.text:
             raise ExpressionError(f"the template makes a text longer than {limits.text} characters", text, stage="run")

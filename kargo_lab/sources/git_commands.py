@@ -94,6 +94,8 @@ def home(context: Context, url: str, *, verify_tls: bool) -> Iterator[Git]:
 class Git:
     """Commands against one repository, run in one home directory."""
 
+    patience_seconds: float = HOPELESS_SECONDS
+
     def __init__(self, context: Context, url: str, place: Path, *, verify_tls: bool) -> None:
         self._context, self._url, self._home, self._repo = context, url, place, place / "repo"
         self._credentials = context.credentials
@@ -225,7 +227,7 @@ class Git:
                 env={**self._environment, **(extra or {})},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=HOPELESS_SECONDS,
+                timeout=self.patience_seconds,
                 check=False,
             )
         except subprocess.TimeoutExpired:
