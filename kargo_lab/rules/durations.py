@@ -80,14 +80,14 @@ def _nanoseconds(part: re.Match[str], text: str) -> int:
 
 
 def _fraction(digits: str, scale: int) -> int:
-    """Go takes as many digits as fit 63 bits, then multiplies and divides as floats and cuts."""
+    """Go takes the digits up to one too many for 63 bits, then multiplies and divides as floats and cuts."""
     value, divisor = 0, 1.0
     for digit in digits:
         longer = value * 10 + int(digit)
-        if value > (_LIMIT - 1) // 10 or longer > _LIMIT:
+        if longer > _LIMIT:
             break
         value, divisor = longer, divisor * 10
-    return int(float(value) * (scale / divisor)) if value else 0
+    return int(float(value) * (scale / divisor))
 
 
 def parse_interval(text: str) -> int:

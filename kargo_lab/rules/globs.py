@@ -238,7 +238,7 @@ def _class(walk: _Walk) -> bool:
     position = walk.p + 1
     negated = pattern[position : position + 1] in ("^", "!")
     position += negated
-    if pattern[position : position + 1] in ("", "]"):
+    if pattern.startswith("]", position):
         raise _BrokenError
     hit, position = _find_member(pattern, position, walk.name[walk.n])
     end = _CLASS_END.match(pattern, position)

@@ -120,9 +120,7 @@ def _first(program: re2._Regexp, text: bytes) -> tuple[int, int] | None:
 
 def _refusal(error: Exception, text: str) -> PatternError:
     """RE2 says what is wrong and repeats the piece; the last place where that piece stands is pointed at."""
-    said = error.args[0] if error.args else b""
-    message = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-    kind, _, piece = message.partition(": ")
+    kind, _, piece = error.args[0].decode(errors="replace").partition(": ")
     return PatternError(kind, text, text.rfind(piece) if piece else -1)
 
 

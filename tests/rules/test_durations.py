@@ -51,6 +51,8 @@ def test_an_interval_is_admitted_or_not(record: dict[str, Any]) -> None:
         pytest.param("0000000000000000000000001s", 1_000_000_000, "1s", id="zeros in front"),
         pytest.param("0.3333333333333333333h", 1_200_000_000_000, "20m0s", id="digits beyond 63 bits are dropped"),
         pytest.param("0.9223372036854775807h", 3_320_413_933_267, "55m20.413933267s", id="the longest fraction"),
+        pytest.param("0.9223372036854775809h", 3_320_413_933_267, "55m20.413933267s", id="one above is cut by a digit"),
+        pytest.param("0." + "0" * 400 + "1s", 0, "0s", id="hundreds of zeros behind the point"),
         pytest.param("0.92233720368547758070s", 922_337_203, "922.337203ms", id="one digit more is dropped"),
     ],
 )

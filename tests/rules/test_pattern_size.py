@@ -65,6 +65,50 @@ def test_a_pattern_is_too_deep_or_too_large(pattern: str, problem: str | None) -
     assert pattern_size.problem(pattern) == problem
 
 
+@pytest.mark.parametrize(
+    ("pattern", "height", "size", "kind"),
+    [
+        ("abc", 1, 3, "literal"),
+        ("a(?i)bc", 1, 3, "literal"),
+        (r"a\x{41}\.", 1, 3, "literal"),
+        (r"\Qa.c\Ed", 1, 4, "literal"),
+        (r"\Qa.c", 1, 3, "literal"),
+        (r"\pL", 1, 1, "class"),
+        (".", 1, 1, "class"),
+        (r"[a-z]|\d|b", 1, 1, "class"),
+        ("ab|c", 2, 4, "alternate"),
+        ("a|b|cd", 2, 4, "alternate"),
+        ("^", 1, 1, "other"),
+        ("^|a", 2, 3, "alternate"),
+        (r"a\b", 2, 2, "concat"),
+        ("^ab$", 2, 4, "concat"),
+        ("(?:a.)b", 2, 3, "concat"),
+        ("", 1, 1, "other"),
+        ("()", 2, 3, "other"),
+        ("(ab)", 2, 4, "other"),
+        ("((a))", 3, 5, "other"),
+        ("a*", 2, 3, "other"),
+        ("a+", 2, 2, "other"),
+        ("(?:ab)??", 2, 3, "other"),
+        ("a{3}", 2, 3, "other"),
+        ("a{0}", 2, 1, "other"),
+        ("a{3,}", 2, 4, "other"),
+        ("a{0,}", 2, 3, "other"),
+        ("(?:ab){2,5}?", 2, 13, "other"),
+        ("a(b", 3, 4, "concat"),
+        ("a((b", 4, 6, "concat"),
+    ],
+)
+def test_height_and_size_are_those_of_gos_tree(pattern: str, height: int, size: int, kind: str) -> None:
+    assert pattern_size._measure(pattern) == pattern_size.Node(height, size, kind)
+
+
+@pytest.mark.parametrize("letter", "pP")
+def test_written_out_classes_have_their_own_limit(letter: str) -> None:
+    problems = [pattern_size.problem(f"\\{letter}L" * count) for count in (25_970, 25_971)]
+    assert problems == [None, LARGE]
+
+
 @pytest.mark.parametrize("pattern", ["(" * 2000, ")" * 2000, "*" * 2000, "[" * 2000, "(?i" * 700, "\\Q" * 900 + "\\"])
 def test_a_pattern_that_is_none_has_a_size_as_well(pattern: str) -> None:
     assert pattern_size.problem(pattern) in (None, DEEP)

@@ -76,6 +76,7 @@ def test_lists_of_selectors_let_a_commit_pass(record: dict[str, Any]) -> None:
         pytest.param("glob:a", "glob", id="glob"),
         pytest.param("regex:a", "regular expression", id="regex"),
         pytest.param("regexp:a", "regular expression", id="regexp"),
+        pytest.param("regex:a:b", "regular expression", id="a colon in the pattern"),
         pytest.param("apps", "path and all below it", id="plain"),
         pytest.param("glob", "path and all below it", id="a prefix without its colon"),
         pytest.param(" glob:a", "path and all below it", id="a blank before the prefix"),
@@ -123,6 +124,8 @@ def test_explain_says_how_a_selector_was_read(selector: str, path: str, sentence
         pytest.param("//apps", "/apps/x", True, id="a double slash is one"),
         pytest.param("../..", "../../x", True, id="two above"),
         pytest.param("a//./b", "a/b/x", True, id="empty parts and dots in the middle"),
+        pytest.param("a//./b", "a/c", False, id="which end no path"),
+        pytest.param("../..", "x", False, id="nothing here is below what is two above"),
         pytest.param("/..", "/x", True, id="the root has no parent"),
         pytest.param(".", "/x", False, id="an absolute path is not below here"),
         pytest.param("/", "/", True, id="the root itself"),
@@ -146,6 +149,7 @@ def test_plain_paths_are_cleaned_as_go_does(selector: str, path: str, taken: boo
         pytest.param("a{1001}", 1, "invalid repetition size", id="a count above 1000"),
         pytest.param("(a{100}){11}", 8, "invalid repetition size", id="a product above 1000"),
         pytest.param("a(b", 0, "missing )", id="an open group"),
+        pytest.param("[b-a][b-a]", 6, "invalid character class range", id="the last place where the piece stands"),
         pytest.param(r"a\p{Nope}", 1, "invalid character class range", id="an unknown Unicode class"),
         pytest.param(
             r"[\P{Ascii}]", 1, "the opposite of Ascii cannot be a member of a class here", id="a limit of ours"
@@ -160,17 +164,21 @@ def test_a_refusal_points_at_the_character(pattern: str, position: int, message:
 
 
 @pytest.mark.parametrize(
-    ("selector", "position"),
+    ("selector", "position", "message"),
     [
-        pytest.param("regexp:a{1001}", 8, id="in a regular expression"),
-        pytest.param("glob:a]{b", 7, id="in a glob"),
-        pytest.param("regex:" + "\\pL{1000}" * 50, -1, id="nowhere in particular"),
+        pytest.param("regexp:a{1001}", 8, "invalid repetition size", id="in a regular expression"),
+        pytest.param("glob:a]{b", 7, "the brace is not closed", id="in a glob"),
+        pytest.param("glob:}", 5, "no brace is open here", id="at the start of a glob"),
+        pytest.param(
+            "regex:" + "\\pL{1000}" * 50, -1, "pattern too large - compile failed", id="nowhere in particular"
+        ),
+        pytest.param("regex:" + "(" * 1000 + ")" * 1000, -1, "expression nests too deeply", id="too deep"),
     ],
 )
-def test_a_refused_selector_points_into_the_whole_text(selector: str, position: int) -> None:
+def test_a_refused_selector_points_into_the_whole_text(selector: str, position: int, message: str) -> None:
     with pytest.raises(PatternError) as refused:
         patterns.path_selector(selector)
-    assert (refused.value.position, refused.value.text) == (position, selector)
+    assert (refused.value.position, refused.value.message, refused.value.text) == (position, message, selector)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +205,9 @@ def test_a_refused_selector_points_into_the_whole_text(selector: str, position: 
         pytest.param(r"[\P{Cn}]", "\u0378a", "a", id="not unassigned, in a class"),
         pytest.param(r"\B", "é", "", id="no word boundary, at the start"),
         pytest.param(r"\B", "aé1", None, id="none inside a character"),
+        pytest.param(r"\B", "aéé1", "", id="but between two that are no part of a word"),
+        pytest.param(r"[\p{greek}x]\p{ASCII}", "éβa", "βa", id="a class and a name behind it"),
+        pytest.param(r"\pL{1000}", "a" * 1000, "a" * 1000, id="a size that RE2 takes only with more memory"),
         pytest.param(r"\B", "a💡1é", "", id="but at the end"),
         pytest.param("a", "\ud800a", "a", id="half a surrogate pair in the text"),
         pytest.param("\ufffd", "\udfff", "\ufffd", id="which counts as the replacement character"),
@@ -206,6 +217,16 @@ def test_a_refused_selector_points_into_the_whole_text(selector: str, position: 
 def test_go_and_re2_are_made_to_agree(pattern: str, text: str, found: str | None) -> None:
     regex = patterns.regex(pattern)
     assert (regex.find(text), regex.search(text)) == (found, found is not None)
+
+
+def test_a_regular_expression_keeps_its_text() -> None:
+    assert patterns.regex("a+b").text == "a+b"
+
+
+def test_a_refused_pattern_leaves_no_trace_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(PatternError):
+        patterns.regex("a(b")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("pattern", ["(a*)*b", "(a|aa)+$", "(.*a){20}", "(?:a?){50}a{50}", "((a+)+)+c"])
