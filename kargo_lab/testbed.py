@@ -20,6 +20,7 @@ from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.githost import GitHost
+from kargo_lab.platforms.harbor import Harbor
 from kargo_lab.platforms.hook_registration import Wanted, install
 from kargo_lab.platforms.hooks import DeliveryRow
 from kargo_lab.platforms.registry_container import ContainerRegistry
@@ -138,6 +139,8 @@ class Testbed:
 
     def _make_registry(self, receiver: str) -> Any:
         if self.backend == "embedded":
+            if self.personas["registry"] == "harbor":
+                return Harbor(**{"open_push": "users" not in self._registry_options, **self._registry_options})
             return PlatformRegistry(self.personas["registry"], **self._registry_options)
         return REGISTRY_BACKENDS[self.backend](notify=(receiver,), **self._registry_options)
 

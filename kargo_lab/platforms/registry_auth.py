@@ -111,7 +111,7 @@ class BearerAuthority:
         token_key: str = "token",  # noqa: S107 -- the name of a JSON member
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._users, self._anonymous_pull = dict(users), anonymous_pull
+        self._users, self._anonymous_pull = users, anonymous_pull  # not a copy: users may come and go
         self.service, self.token_path = service, token_path
         self._seconds, self._tell_seconds, self._token_key, self._now = seconds, tell_seconds, token_key, now
         self._key = secrets.token_bytes(32)
