@@ -35,7 +35,6 @@ _PLAIN: Mapping[str, frozenset[int]] = MappingProxyType(
         "user": frozenset(_UNRESERVED + b"$&+,;="),
         "host": frozenset(_UNRESERVED + b"!$&'()*+,;=:[]<>\""),
         "zone": frozenset(_UNRESERVED + b"!$&'()*+,;=:[]<>\""),
-        "query": frozenset(_UNRESERVED),
     }
 )
 _TOLERATED = frozenset(b"!$&'()*+,;=:@[]%")  # accepted as they are spelled, though written otherwise
@@ -75,8 +74,6 @@ def _unescape(data: bytes, part: str) -> bytes:
         for byte in data:
             if byte < 0x80 and byte not in _PLAIN[part] and byte != ord("%"):
                 raise ValueError(f"invalid character {chr(byte)!r} in host name")
-    if part == "query":
-        data = data.replace(b"+", b" ")
     return _ESCAPE.sub(decoded, data)
 
 
@@ -89,8 +86,9 @@ def _spelled(decoded: bytes, raw: bytes, part: str) -> bytes:
 
 @attrs.frozen(kw_only=True)
 class URL:
-    """The parts of a URL, decoded; `raw_` fields keep the spelling where it is not the usual one.
+    """The parts of a URL, decoded; `raw_` fields keep the spelling.
 
+    `force_query`: a question mark was there, so one is written even before nothing.
     `user` is None without user information, else the name and the password (None: no colon).
     """
 
@@ -168,12 +166,9 @@ def _parse(data: bytes, *, strict_colons: bool) -> URL:
     rest, _, raw_fragment = data.partition(b"#")
     if _CONTROL.search(rest):
         raise ValueError("invalid control character in URL")
-    if rest == b"*":
-        return _with_fragment(URL(path=b"*"), raw_fragment)
     scheme, rest = _scheme(rest)
-    force_query = rest.endswith(b"?") and rest.count(b"?") == 1
-    rest, _, raw_query = rest.partition(b"?")
-    url = URL(scheme=scheme, force_query=force_query, raw_query=raw_query)
+    rest, mark, raw_query = rest.partition(b"?")
+    url = URL(scheme=scheme, force_query=bool(mark), raw_query=raw_query)
     if not rest.startswith(b"/"):
         if scheme:
             return _with_fragment(attrs.evolve(url, opaque=rest), raw_fragment)
@@ -185,16 +180,13 @@ def _parse(data: bytes, *, strict_colons: bool) -> URL:
         userinfo, at, host = authority.rpartition(b"@")
         user = _user(userinfo) if at else None
         url = attrs.evolve(url, host=_host(host, one_colon=strict_colons and scheme in (b"http", b"https")), user=user)
-    elif scheme and rest.startswith(b"/"):
+    elif scheme:
         url = attrs.evolve(url, omit_host=True)
-    path = _unescape(rest, "path")
-    raw_path = b"" if escape(path, "path") == rest else rest
-    return _with_fragment(attrs.evolve(url, path=path, raw_path=raw_path), raw_fragment)
+    return _with_fragment(attrs.evolve(url, path=_unescape(rest, "path"), raw_path=rest), raw_fragment)
 
 
 def _with_fragment(url: URL, raw: bytes) -> URL:
-    fragment = _unescape(raw, "fragment")
-    return attrs.evolve(url, fragment=fragment, raw_fragment=b"" if escape(fragment, "fragment") == raw else raw)
+    return attrs.evolve(url, fragment=_unescape(raw, "fragment"), raw_fragment=raw)
 
 
 def _scheme(data: bytes) -> tuple[bytes, bytes]:
@@ -238,4 +230,4 @@ def _bracketed(host: bytes, opening: int) -> bytes:
         raise ValueError(f"invalid host {host!r}") from None
     if percent and not zone:
         raise ValueError("empty IPv6 zone")
-    return b"[" + decoded + b"]" + _unescape(host[closing + 1 :], "host")
+    return b"[" + decoded + host[closing:]

@@ -82,7 +82,7 @@ def parse_image(text: str) -> Reference:
 
 def _without_tag(name: str) -> str:
     base, colon, tag = name.rpartition(":")
-    return base if colon and "/" not in tag and _TAG.fullmatch(tag) else name
+    return base if colon and _TAG.fullmatch(tag) else name
 
 
 def _repository(name: str) -> Reference | None:
@@ -136,4 +136,4 @@ def _is_request_authority(registry: str) -> bool:
         host = gourl.parse("dummy://" + registry).host
     except gourl.URLError:
         return False
-    return bool(host) and host == gourl.as_bytes(registry) and "#" not in registry
+    return bool(host) and host == gourl.as_bytes(registry)

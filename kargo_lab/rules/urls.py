@@ -77,7 +77,7 @@ def _trimmed(path: bytes) -> bytes:
 
 
 def _text(url: gourl.URL) -> str:
-    return bytes(url).decode(errors="replace")
+    return bytes(url).decode()
 
 
 def normalize_image(text: str, *, profile: Profile = LATEST) -> str:

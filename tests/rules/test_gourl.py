@@ -48,17 +48,51 @@ def test_several_colons_in_a_host_depend_on_gos_release(text, strict, fine):
         assert fine
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["http://x[::1]/", "http://[::1", "http://[::1]x", "http://[1.2.3.4]/", "http://[::1%25]/", "http://[::1%25%zz]/"],
-)
-def test_brackets_hold_an_ipv6_address(text):
-    with pytest.raises(gourl.URLError):
+@pytest.mark.parametrize(("text", "message"), [
+    ("a\tb", "invalid control character in URL"),
+    (":x", "missing protocol scheme"),
+    ("1:b", "first path segment in URL cannot contain colon"),
+    ("http://a b@c/", "invalid userinfo"),
+    ("http://a b/", "invalid character ' ' in host name"),
+    ("http://a:b/", "invalid port b':b' after host"),
+    ("http://h/%zzz", "invalid URL escape b'%zz'"),
+    ("http://h/#%1", "invalid URL escape b'%1'"),
+    ("http://%41/", "invalid URL escape b'%41'"),
+    ("http://x[::1]/", "invalid IP-literal"),
+    ("http://[::1", "invalid IP-literal"),
+    ("http://[fe80::1%25[a]/", "invalid IP-literal"),
+    ("http://[::1]x/", "invalid port b'x' after host"),
+    ("http://[1.2.3.4]/", "invalid host b'[1.2.3.4]'"),
+    ("http://[%3A:1]/", "invalid URL escape b'%3A'"),
+    ("http://[::1%25]/", "empty IPv6 zone"),
+    ("http://[::1%25%zz]/", "invalid URL escape b'%zz'"),
+    ("http://[fe80::1%25%01]/", "invalid URL escape b'%01'"),
+    ("http://[fe80::1%25a^b]/", "invalid character '^' in host name"),
+])  # fmt: skip
+def test_a_refusal_says_why(text, message):
+    with pytest.raises(gourl.URLError) as refused:
         gourl.parse(text)
+    assert (refused.value.message, refused.value.text) == (message, text)
 
 
-def test_a_zone_may_hold_a_blank():
-    assert bytes(gourl.parse("http://[fe80::1%25a%20b]:8/")) == b"http://[fe80::1%25a%20b]:8/"
+@pytest.mark.parametrize(("zone", "written"), [
+    pytest.param("a%20b", "a%20b", id="a blank"),
+    pytest.param("%41", "A", id="an escape that is not needed"),
+    pytest.param("a]b", "a]b", id="a closing bracket"),
+    pytest.param("a%25b", "a%25b", id="a percent sign"),
+    pytest.param("a%20b%25c", "a%20b%25c", id="a blank and a percent sign"),
+])  # fmt: skip
+def test_a_zone_may_hold(zone, written):
+    assert bytes(gourl.parse(f"http://[fe80::1%25{zone}]:8/")).decode() == f"http://[fe80::1%25{written}]:8/"
+
+
+@pytest.mark.parametrize(("host", "read"), [
+    pytest.param("%80", b"\x80", id="an escape beyond ASCII"),
+    pytest.param("\u0400", b"\xd0\x80", id="a letter beyond ASCII"),
+    pytest.param("\ud800", b"\xef\xbf\xbd", id="half a surrogate pair, which Go has not"),
+])  # fmt: skip
+def test_a_host_may_hold(host, read):
+    assert gourl.parse(f"http://{host}/").host == read
 
 
 @pytest.mark.parametrize(("pairs", "read"), [(10_000, True), (10_001, False)])

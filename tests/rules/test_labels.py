@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from kargo_lab.rules import labels
 from kargo_lab.rules.labels import SelectorError
 
+ENDS = "with a letter or digit at both ends"
 LABELS = {"env": "prod", "example.com/team": "", "tier": "a.b_c-d"}
 
 
@@ -64,6 +65,34 @@ def test_no_requirement_selects_everything():
 def test_kubernetes_refuses(requirement):
     with pytest.raises(SelectorError):
         labels.matches([requirement], {})
+
+
+@pytest.mark.parametrize(
+    ("requirement", "message"),
+    [
+        (("env", "in", ("a",)), "'in' is no label selector operator; there are In, NotIn, Exists, DoesNotExist"),
+        (("env", "In", ()), "operator In on label 'env' needs at least one value"),
+        (("env", "Exists", ("x",)), "operator Exists on label 'env' takes no values"),
+        (("/x", "Exists", ()), "the prefix of label key '/x' is no DNS subdomain of at most 253 characters"),
+        (
+            ("-x", "Exists", ()),
+            "the name part of label key '-x' must be 1 to 63 letters, digits, '-', '_' or '.', " + ENDS,
+        ),
+        (
+            ("env", "In", ("x.",)),
+            "label value 'x.' must be at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
+        ),
+    ],
+    ids=["operator", "no values", "values", "prefix", "name", "value"],
+)
+def test_a_refusal_says_why_and_shows_the_key(requirement, message):
+    with pytest.raises(SelectorError) as refused:
+        labels.matches([requirement], {})
+    assert (refused.value.message, refused.value.text) == (message, requirement[0])
+
+
+def test_a_value_of_63_characters_is_fine():
+    assert labels.problem(("env", "In", ("v" * 63,))) == ""
 
 
 @pytest.mark.parametrize("key", ["a", "A_b.c-d", "a" * 63, f"{'a' * 253}/x", "kargo.akuity.io/project"])

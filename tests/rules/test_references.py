@@ -28,6 +28,7 @@ def _parts(reference):
         ("localhost:5000/ap", ("localhost:5000", "ap", "", "")),
         ("localhost:5000", ("index.docker.io", "library/localhost", "5000", "")),
         (f"ghcr.io:443/ex/app@{SHA}", ("ghcr.io:443", "ex/app", "", SHA)),
+        (f"ghcr.io:443/ex/app:v1@{SHA}", ("ghcr.io:443", "ex/app", "", SHA)),
     ],
 )
 def test_reads_an_image(text, parts):
@@ -78,6 +79,23 @@ def test_reads_a_chart(text, parts):
 def test_refuses_what_is_no_chart(text):
     with pytest.raises(RegistryReferenceError):
         parse_chart(text)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (parse_image, "A", "could not parse reference: A"),
+        (parse_chart, "ghcr.io", "missing registry or repository"),
+        (parse_chart, "gh cr/ex", "invalid registry 'gh cr'"),
+        (parse_chart, "ghcr.io/Ex", "invalid repository 'Ex'"),
+        (parse_chart, "ghcr.io/ex:a b", "invalid tag 'a b'"),
+        (parse_chart, "ghcr.io/ex@sha256:a", "invalid digest 'sha256:a'"),
+    ],
+)
+def test_a_refusal_says_why(read, text, message):
+    with pytest.raises(RegistryReferenceError) as refused:
+        read(text)
+    assert (refused.value.message, refused.value.text) == (message, text)
 
 
 @pytest.mark.parametrize(

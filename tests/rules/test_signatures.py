@@ -19,6 +19,10 @@ def test_signs_as_in_the_specification(algorithm):
     assert signatures.sign_prefixed(SECRET, BODY, algorithm=algorithm) == f"{algorithm}={HEX[algorithm]}"
 
 
+def test_signs_with_sha_256_unless_told_otherwise():
+    assert signatures.sign_prefixed(SECRET, BODY) == f"sha256={HEX['sha256']}"
+
+
 @pytest.mark.parametrize("claimed", [f"{a}={h}" for a, h in HEX.items()] + [f"sha256={HEX['sha256'].upper()}"])
 def test_accepts_a_prefixed_signature(claimed):
     assert signatures.prefixed_matches(claimed, BODY, SECRET)

@@ -92,6 +92,21 @@ def test_a_doubled_suffix_takes_two_goes(suffix):
     assert urls.normalize_git(once) == "https://example.com/x"
 
 
+def test_half_a_surrogate_pair_is_the_replacement_character():
+    assert urls.normalize_git("x \ud800") == "x \ufffd"
+
+
+def test_before_the_cleanup_only_what_go_calls_a_blank_was_trimmed():
+    texts = ["\u2003oci://ghcr.io/Ex/App\x85", "\x1coci://ghcr.io/Ex/App"]
+    found = [urls.normalize_chart(text, profile=PROFILES["v1.8"]) for text in texts]
+    assert found == ["ghcr.io/ex/app", "\x1coci://ghcr.io/ex/app"]
+
+
+def test_several_colons_in_the_host_of_a_chart_were_fine_before_go_1_26():
+    text = "https://::1/X"
+    assert [urls.normalize_chart(text, profile=PROFILES[name]) for name in ("v1.9", "v1.10")] == ["https://::1/x", text]
+
+
 def test_several_colons_in_a_host_were_fine_before_go_1_26():
     text = "https://::1/X.git"
     assert [urls.normalize_git(text, profile=PROFILES[name]) for name in ("v1.9", "v1.10")] == ["https://::1/x", text]

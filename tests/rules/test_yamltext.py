@@ -22,6 +22,8 @@ from kargo_lab.rules import yamltext
         pytest.param("a: b", "'a: b'\n", id="a colon before a blank is quoted"),
         pytest.param("- it's", "'- it''s'\n", id="a dash is quoted, quotes doubled"),
         pytest.param("a\x01<", '"a\\u0001<"\n', id="what cannot be printed is escaped"),
+        pytest.param("\x01<>&", '"\\u0001<>&"\n', id="but not as in JSON for pages"),
+        pytest.param(["X"], "- X\n", id="a list of one word"),
         pytest.param("a\nb\n", "|\n  a\n  b\n", id="lines are a block"),
         pytest.param({"k": "a\n\nb"}, "k: |-\n  a\n\n  b\n", id="a block without a last newline"),
         pytest.param({"k": "a\n\n"}, "k: |+\n  a\n\n", id="a block with more of them"),
