@@ -9,6 +9,7 @@ depends on earlier ones only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -32,6 +33,20 @@ def simulate(scenario: Scenario) -> Outcome:
     for begin in range(0, scenario.length, walk.step):
         walk.window(begin, min(begin + walk.step, scenario.length))
     return walk.outcome()
+
+
+class _Table:
+    """A number for each Warehouse, given by fleet; looking up what is the same for all costs nothing."""
+
+    def __init__(self, values: Iterable[int], sizes: list[int]) -> None:
+        given = np.array(list(values), dtype=np.int64)
+        self._same = len(set(given.tolist())) == 1
+        self._values = given[:1] if self._same else np.repeat(given, sizes)
+
+    def __getitem__(self, warehouse: Numbers) -> Numbers:
+        if self._same:
+            return np.broadcast_to(self._values, warehouse.shape)
+        return np.asarray(self._values[warehouse])
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -66,7 +81,7 @@ class _Jobs:
 
     warehouse: Numbers
     is_hook: Flags
-    number: Numbers  # how many discoveries of the Warehouse came before
+    number: Numbers  # how many discoveries of the Warehouse came before, where a draw needs to know
     served: Served
 
 
@@ -76,26 +91,27 @@ class Walk:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario, self.length = scenario, scenario.length
         controller, fleets = scenario.controller, list(scenario.fleets.values())
-        self._names = list(scenario.fleets)
+        self._names, self._many = list(scenario.fleets), scenario.warehouses
         sizes = [fleet.warehouses for fleet in fleets]
         names = list(scenario.sources)
-        self.fleet = np.repeat(np.arange(len(fleets)), sizes)
-        self._source = np.repeat([names.index(fleet.source) for fleet in fleets], sizes)
-        self._interval = np.repeat([ticks(fleet.interval_seconds) for fleet in fleets], sizes)
-        self._counted = np.repeat([fleet.counted for fleet in fleets], sizes)
+        self.fleet = _Table(range(len(fleets)), sizes)
+        self._source = _Table([names.index(fleet.source) for fleet in fleets], sizes)
+        self._interval = _Table([ticks(fleet.interval_seconds) for fleet in fleets], sizes)
+        self._counted = _Table([fleet.counted for fleet in fleets], sizes)
         rates = [scenario.sources[fleet.source].requests_per_second for fleet in fleets]
         spacing = [
             0 if rate is None else ticks(fleet.requests / rate) for fleet, rate in zip(fleets, rates, strict=True)
         ]
-        self._spacing = np.repeat(spacing, sizes)
+        self._spacing = _Table(spacing, sizes)
         self._lengths = [fleet.discovery for fleet in fleets]
         self._fixed = all(length.is_fixed for length in self._lengths)
-        self._length = np.repeat([ticks(length.mean_seconds) for length in self._lengths], sizes)
+        self._numbered = not self._fixed or controller.jitter > 0
+        self._length = _Table([ticks(length.mean_seconds) for length in self._lengths], sizes)
         self._quotas = [scenario.sources[name].quota for name in names]
         self._used: dict[tuple[int, int], int] = {}
         quota = any(self._quotas)
         self._retry = ticks(controller.retry_seconds)
-        self.step = int(min([*self._interval, *([self._retry] if quota else [])]))
+        self.step = min([*(ticks(fleet.interval_seconds) for fleet in fleets), *([self._retry] if quota else [])])
         workers = None if controller.workers is None else np.full(controller.workers, LONG_AGO, dtype=np.int64)
         self._line = Line(workers=workers, limiters=np.full(len(names), LONG_AGO, dtype=np.int64))
         self._begin()
@@ -111,10 +127,8 @@ class Walk:
         first = np.concatenate([timeline.phases(scenario, name) for name in self._names])
         self._line_up = np.argsort(first, kind="stable")  # Warehouses by their next poll
         self._next = first[self._line_up]
-        self._last_start = np.full(many, LONG_AGO, dtype=np.int64)
-        self._last_end = np.full(many, LONG_AGO, dtype=np.int64)
-        self._last_look = np.full(many, LONG_AGO, dtype=np.int64)
-        self._look_end = np.full(many, LONG_AGO, dtype=np.int64)
+        # Of each Warehouse: last start, last end, and both of the last look that was not refused.
+        self._last = np.full((many, 4), LONG_AGO, dtype=np.int64)
         self._discoveries = np.zeros(many, dtype=np.int64)
         self._counts = np.zeros((len(self._names), 3), dtype=np.int64)
         self._carried = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -139,7 +153,7 @@ class Walk:
         bounds = np.searchsorted(self._hook_time, (begin, end))
         hooks, times = self._hook_warehouse[slice(*bounds)], self._hook_time[slice(*bounds)]
         hooks, times = np.concatenate((self._carried[0], hooks)), np.concatenate((self._carried[1], times))
-        hooked = np.zeros(len(self.fleet), dtype=np.bool_)
+        hooked = np.zeros(self._many, dtype=np.bool_)
         hooked[hooks] = True
         also = hooked[polls]
         chain = _chain(hooks, times, polls[also], moments[also])
@@ -170,8 +184,8 @@ class Walk:
         place = np.arange(len(chain.warehouse))
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(alive, place, -1))[:-1]))[: len(place)]
         known = before >= chain.group
-        start = np.where(known, starts[before], self._last_start[chain.warehouse])
-        done = np.where(known, ends[before], self._last_end[chain.warehouse])
+        start = np.where(known, starts[before], self._last[chain.warehouse, 0])
+        done = np.where(known, ends[before], self._last[chain.warehouse, 1])
         arrival = np.where(chain.is_hook, np.maximum(chain.moment, done), chain.moment)
         fresh = np.where(chain.is_hook, chain.moment > start, ~known)
         late = fresh & (arrival >= end)
@@ -184,11 +198,14 @@ class Walk:
         warehouse = np.concatenate((plain[0], chain.warehouse[taken]))
         arrival = np.concatenate((plain[1], fate.arrival[taken]))
         is_hook = np.concatenate((np.zeros(len(plain[0]), dtype=np.bool_), chain.is_hook[taken]))
-        served_before = np.cumsum(fate.alive) - fate.alive
-        number = self._discoveries[warehouse]
-        number[len(plain[0]) :] += (served_before - served_before[chain.group])[taken]
+        number = warehouse
+        if self._numbered:
+            served_before = np.cumsum(fate.alive) - fate.alive
+            number = self._discoveries[warehouse]
+            number[len(plain[0]) :] += (served_before - served_before[chain.group])[taken]
         order = np.argsort(arrival, kind="stable")
-        whose, numbers = warehouse[order], number[order]
+        whose = warehouse[order]
+        numbers = number[order] if self._numbered else whose
         lengths = self._length[whose] if self._fixed else self._drawn(whose, numbers)
         served = serve(self._line, arrival[order], lengths, self._source[whose], self._spacing[whose])
         starts = np.full(len(chain.warehouse), LONG_AGO, dtype=np.int64)
@@ -220,7 +237,7 @@ class Walk:
                 continue
             place = np.flatnonzero((source == number) & accepted)
             window = look[place] // ticks(quota.per_seconds)
-            for each in np.unique(window).tolist():
+            for each in range(int(window.min(initial=0)), int(window.max(initial=-1)) + 1):
                 inside = place[window == each]
                 allowed, used = _within(counted[inside], quota.requests - self._used.get((number, each), 0))
                 self._used[number, each] = self._used.get((number, each), 0) + used
@@ -236,11 +253,11 @@ class Walk:
             self._pending = waiting
             return
         warehouse, time = self._event_warehouse[waiting], self._event_time[waiting]
-        seen = self._last_look[warehouse] >= time
-        self._looked[waiting[seen]] = self._last_look[warehouse[seen]]
-        self._found[waiting[seen]] = self._look_end[warehouse[seen]]
+        looked, ended = self._last[warehouse, 2:].T
+        seen = looked >= time
+        self._looked[waiting[seen]], self._found[waiting[seen]] = looked[seen], ended[seen]
         waiting, warehouse, time = waiting[~seen], warehouse[~seen], time[~seen]
-        wanted = np.zeros(len(self.fleet), dtype=np.bool_)
+        wanted = np.zeros(self._many, dtype=np.bool_)
         wanted[warehouse] = True
         place = np.flatnonzero(accepted & wanted[jobs.warehouse])
         if len(place):
@@ -260,12 +277,15 @@ class Walk:
     def _remember(self, jobs: _Jobs, accepted: Flags) -> None:
         """The state behind the step; of several discoveries of a Warehouse the last counts."""
         warehouse, served = jobs.warehouse, jobs.served
-        self._last_start[warehouse], self._last_end[warehouse] = served.start, served.end
-        self._last_look[warehouse[accepted]] = served.look[accepted]
-        self._look_end[warehouse[accepted]] = served.end[accepted]
-        self._discoveries[warehouse] = jobs.number + 1
+        if accepted.all():
+            self._last[warehouse] = np.stack((served.start, served.end, served.look, served.end), axis=1)
+        else:
+            self._last[warehouse, :2] = np.stack((served.start, served.end), axis=1)
+            self._last[warehouse[accepted], 2:] = np.stack((served.look, served.end), axis=1)[accepted]
+        if self._numbered:
+            self._discoveries[warehouse] = jobs.number + 1
         self._count(jobs, accepted)
-        last = np.empty(len(self.fleet), dtype=np.int64)
+        last = np.empty(self._many, dtype=np.int64)
         place = np.arange(len(warehouse))
         last[warehouse] = place
         final = last[warehouse] == place
@@ -274,7 +294,7 @@ class Walk:
         if self.scenario.controller.jitter:
             share = chance.many(self.scenario.seed, chance.JITTER, whose, jobs.number[final])
             pause = pause + (pause * self.scenario.controller.jitter * share).astype(np.int64)
-        ran = np.zeros(len(self.fleet), dtype=np.bool_)
+        ran = np.zeros(self._many, dtype=np.bool_)
         ran[warehouse] = True
         stays = ~ran[self._line_up]
         line = np.concatenate((self._line_up[stays], whose))
@@ -287,7 +307,10 @@ class Walk:
         refused = ~accepted & (jobs.served.look < self.length)
         fleet, many = self.fleet[jobs.warehouse], len(self._names)
         for column, which in enumerate((happened & ~jobs.is_hook, happened & jobs.is_hook, refused)):
-            self._counts[:, column] += np.bincount(fleet[which], minlength=many)
+            if many == 1:
+                self._counts[0, column] += np.count_nonzero(which)
+            else:
+                self._counts[:, column] += np.bincount(fleet[which], minlength=many)
 
     def outcome(self) -> Outcome:
         """What came of it."""
