@@ -170,6 +170,34 @@ def test_what_does_not_fit_is_named(text, message):
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"f": 1e999}', "number 1e999 into Go struct field f of type float64"),
+        ('{"a": 1e999}', "number 1e999 into Go value of type float64"),
+        ('{"n": 9223372036854775808}', "number 9223372036854775808 into Go struct field n of type int64"),
+        ('{"n": -9223372036854775809}', "number -9223372036854775809 into Go struct field n of type int64"),
+        ('{"p": {"x": 1}}', "number into Go struct field p.x of type string"),
+        ('{"m": {"k": {"x": 1}}}', "number into Go struct field m.x of type string"),
+        ('{"l": [{"x": 1}]}', "number into Go struct field l.x of type string"),
+        ('{"s": 5}', "number into Go struct field s of type struct"),
+        ('{"m": []}', "array into Go struct field m of type map"),
+        ('{"l": {}}', "object into Go struct field l of type slice"),
+        ('{"g": null}', "null into Go struct field g of type github.Timestamp"),
+        ('{"g": 1.5}', "number 1.5 into Go struct field g of type int64"),
+        ('{"t": "2020\\u002d01-02T03:04:05Z"}', "string into Go struct field t of type time.Time"),
+    ],
+)
+def test_a_misfit_names_the_value_the_member_and_the_type(text, message):
+    with pytest.raises(JSONError) as caught:
+        _decode(text, OUTER)
+    assert (caught.value.message, caught.value.text) == (f"json: cannot unmarshal {message}", text)
+
+
+def test_the_least_integer_of_64_bits_is_read():
+    assert _decode('{"n": -9223372036854775808}', OUTER)["n"] == -(2**63)
+
+
 def test_an_error_points_at_the_character():
     with pytest.raises(JSONError) as caught:
         gojson.loads('{"é": x}'.encode())
@@ -188,7 +216,8 @@ def test_one_level_more_is_refused():
 
 
 def test_escapes_leave_no_mark_in_values():
-    assert type(_decode('{"a": "\\u0031"}', Struct({"a": ANY}))["a"]) is str
+    value = _decode('{"a": "\\u0031"}', Struct({"a": ANY}))["a"]
+    assert (value, type(value)) == ("1", str)
 
 
 def test_a_body_of_two_mebibytes_of_brackets_is_refused_not_crashed_on():

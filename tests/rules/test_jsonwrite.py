@@ -13,7 +13,7 @@ from kargo_lab.rules.json import JSONError, dumps
         (2**80, str(2**80)),
         (True, "true"), (None, "null"), ([], "[]"), ({}, "{}"), ((1, "a"), '[1,"a"]'),
         ({"b": 1, "a": [2]}, '{"a":[2],"b":1}'), ("<&>", '"\\u003c\\u0026\\u003e"'),
-        ("\u2028\x00\x1f\t\b\f\x7f\u00e9\ud800", '"\\u2028\\u0000\\u001f\\t\\b\\f\x7f\u00e9\\ufffd"'),
+        ("\u2028\x00\x1f\t\b\f\x7f\u00e9\ud800\udfff", '"\\u2028\\u0000\\u001f\\t\\b\\f\x7f\u00e9\\ufffd\\ufffd"'),
     ],
 )  # fmt: skip
 def test_writes_as_go(value, text):
@@ -27,16 +27,16 @@ def test_indents_as_go():
 
 
 @pytest.mark.parametrize(
-    ("value", "message"),
+    ("value", "message", "text"),
     [
-        (math.nan, "json: unsupported value: NaN"),
-        ([math.inf], "json: unsupported value: +Inf"),
-        (-math.inf, "json: unsupported value: -Inf"),
-        (object(), "json: unsupported type: object"),
-        ({1: 2}, "json: unsupported type: map key int"),
+        (math.nan, "json: unsupported value: NaN", "NaN"),
+        ([math.inf], "json: unsupported value: +Inf", "+Inf"),
+        (-math.inf, "json: unsupported value: -Inf", "-Inf"),
+        (object(), "json: unsupported type: object", "object"),
+        ({1: 2}, "json: unsupported type: map key int", "int"),
     ],
 )
-def test_refuses_what_has_no_json(value, message):
+def test_refuses_what_has_no_json(value, message, text):
     with pytest.raises(JSONError) as caught:
         dumps(value)
-    assert caught.value.message == message
+    assert (caught.value.message, caught.value.text) == (message, text)
