@@ -19,6 +19,7 @@ from kargo_lab import profiles
 from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.charts import ChartHost
+from kargo_lab.platforms.git_bodies.writing import stable_uuid
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.harbor import Harbor
 from kargo_lab.platforms.hook_registration import Wanted, install
@@ -262,24 +263,39 @@ class Testbed:
             self.git.add_hook(repository.full_name, **hook)
 
     def register_hook(self, platform: str, repository: str) -> Any:
-        """Register the receiver for one repository by the call that an operator would make; the platform's answer.
+        """Register a receiver for one repository by the call that an operator would make; the platform's answer.
 
-        `platform` is `registry` or `git`. Raises UsageError where the platform has no API for hooks, or we none.
+        `platform` is `registry` or `git`. Raises UsageError where the platform has no API for its hooks.
         """
-        part = self.platforms[platform]
-        persona = self.personas[platform]
-        if not hasattr(part, "api_headers"):
-            raise UsageError(
-                f"the {persona} of this testbed has no API for hooks; `hooks install` adds them in process"
-            )
+        if platform not in self.personas:
+            raise UsageError(f"there is no platform {platform!r}; known are {', '.join(self.personas)}")
+        part, persona = self.platforms[platform], self.personas[platform]
+        if self.backend != "embedded" and platform == "registry":
+            raise UsageError("this registry notifies by its configuration, from its start on")
+        if persona == "harbor" and repository.partition("/")[0] not in part.records.projects:
+            raise UsageError(f"Harbor has no project {repository.partition('/')[0]!r}; a push makes one here")
+        ids: dict[str, str] = {}
+        if persona == "azure-devops":
+            # Azure DevOps wants to know by number what a person calls by name.
+            ids = {"repository": stable_uuid("repository", part.forge.repository(repository).id)}
         wanted = Wanted(
             repository=repository,
             url=self.receiver_urls()[platform],
             secret=self.secret(platform),
             pull_requests=False,
-            ids=part.api_ids(repository),
+            ids=ids,
         )
-        return install(persona, part.url, wanted, headers=part.api_headers())
+        return install(persona, part.url, wanted, headers=self._login(platform))
+
+    def _login(self, platform: str) -> dict[str, str]:
+        """The administrator's credentials, as the platform's API wants them."""
+        part, persona = self.platforms[platform], self.personas[platform]
+        if persona == "gitlab":
+            return {"PRIVATE-TOKEN": part.token}
+        if persona == "harbor":
+            name, password = next(iter(part.records.accounts.items()))
+            return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+        return {"Authorization": f"Bearer {part.token}"}
 
     # Looking
 

@@ -6,6 +6,7 @@ sender delivers it with that platform's patience. Nothing here decides anything.
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -23,6 +24,7 @@ from kargo_lab.platforms.personas import PERSONAS, HookCall, with_facts
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.platforms.registry_auth import BasicAuthority, BearerAuthority
 from kargo_lab.platforms.registry_events import RegistryEvent
+from kargo_lab.platforms.registry_hook_apis import hook_api
 
 
 class PlatformRegistry(Registry):
@@ -57,6 +59,9 @@ class PlatformRegistry(Registry):
         if users:
             options.setdefault("authority", self._authority(users, anonymous_pull))
         options.setdefault("settings", self.persona.settings)
+        self.token = secrets.token_hex(16)  # an administrator's, for the API that registers hooks
+        if (api := hook_api(self)) is not None:
+            options["layers"] = (*options.get("layers", ()), api)
         super().__init__(now=self.clock.now, **options)
         self.subscribe(self._happened)
 
