@@ -21,15 +21,21 @@ from kargo_lab.engine.criteria import satisfied
 from kargo_lab.engine.discovery import NETWORK, Discover, Discoverer
 from kargo_lab.engine.intake import Outcome, Route
 from kargo_lab.engine.objects import Objects
+from kargo_lab.engine.pipeline import assembly
+from kargo_lab.engine.pipeline.analysis import Check
+from kargo_lab.engine.pipeline.steps import Run
+from kargo_lab.engine.pipeline.values import StageStatus
+from kargo_lab.engine.pipeline.verification import Health
 from kargo_lab.engine.reconciliation import Conclusion
 from kargo_lab.engine.status import Status
 from kargo_lab.engine.store import DeliveryRecord, Store
+from kargo_lab.engine.tracing import Tracer
 from kargo_lab.engine.warehouses import Running, Warehouses
 from kargo_lab.errors import LabError, StoreError, UsageError
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.receivers import RECEIVERS, Receive
 from kargo_lab.resources.loading import Resources
-from kargo_lab.resources.pipeline import Freight
+from kargo_lab.resources.pipeline import Freight, Promotion
 from kargo_lab.resources.warehouse import Warehouse
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.shared import OperatorSettings, Shared
@@ -46,6 +52,7 @@ class Lab:
 
     `sources` answers subscriptions by type; the default asks the network. `environment` is what git
     may see of the outside, PATH and proxies; the process' own unless given. `seed` makes aliases and jitter repeatable.
+    `checks` measure verifications, `steps` come beside the lab's own promotion steps, `health` says how a Stage is.
     """
 
     def __init__(
@@ -61,6 +68,9 @@ class Lab:
         environment: Mapping[str, str] | None = None,
         seed: int | None = None,
         receivers: Mapping[str, Receive] = RECEIVERS,
+        checks: Mapping[str, Check] | None = None,
+        steps: Mapping[str, Run] | None = None,
+        health: Health | None = None,
     ) -> None:
         self.profile, self.clock = profile, clock or WallClock()
         self._receivers = receivers
@@ -83,6 +93,24 @@ class Lab:
             random=Random(seed),  # noqa: S311 - jitter, not secrets
         )
         self.objects = Objects(store=self.store, warehouses=self.warehouses, profile=profile, base_url=base_url)
+        self.trace, self._workshop = Tracer(self.clock.now), assembly.Workshop()
+        self.pipeline = assembly.build(
+            store=self.store,
+            shared=self.shared,
+            clock=self.clock,
+            tracer=self.trace,
+            random=Random(seed),  # noqa: S311 - names, not secrets
+            secrets=lambda: self.objects.secrets,
+            workshop=self._workshop,
+            checks=checks,
+            steps=steps,
+            health=health,
+        )
+        self.warehouses.on_freight, self.warehouses.on_discovery = self._freight_created, self._discovery
+        self.objects.made = lambda: tuple(self.pipeline.keeping.promotions.values())
+        self.objects.wake_promotions = self.pipeline.wake_promotions
+        self._receiving = threading.local()  # the correlation ID of the delivery that a thread is at
+        self.objects.on_refresh = lambda keys: self.trace.expect(self._receiving.correlation, keys)
         self._uniqueness = itertools.count()
         self._threads: list[threading.Thread] = []
         self._stopping = False
@@ -100,6 +128,7 @@ class Lab:
     def apply(self, resources: Resources) -> None:
         """Take over resources as a whole; what is not in them is gone."""
         self.objects.apply(resources)
+        self.pipeline.apply(resources)
 
     def resync(self, *, base_url: str | None = None) -> None:
         """Let the controllers of ProjectConfigs and the ClusterConfig pass once: receivers' paths are built anew."""
@@ -120,6 +149,7 @@ class Lab:
     def receive(self, route: Route, delivery: Delivery) -> Outcome:
         """As `deliver`, with the verdict, what was refreshed and what was left alone, and why."""
         began = self.clock.now()
+        self._receiving.correlation = correlation = self.trace.begin()
         outcome = intake.deliver(
             route,
             delivery,
@@ -129,8 +159,23 @@ class Lab:
             uniqueness=next(self._uniqueness),
             receivers=self._receivers,
         )
+        if any(each.success for each in outcome.refreshed):
+            names = intake.DELIVERY_ID_HEADERS.get(route.type, ())
+            identity = next((text for text in map(delivery.header, names) if text), "")
+            self.trace.received(correlation, began, receiver=route.receiver, delivery=identity)
+            self.trace.answered(correlation)
         self._log(route, delivery, outcome, (self.clock.now() - began).total_seconds())
         return outcome
+
+    def _discovery(self, key: str, cause: str) -> None:
+        if cause:
+            self.trace.discovering(key, cause)
+        else:
+            self.trace.discovered(key)
+
+    def _freight_created(self, piece: Freight) -> None:
+        self.trace.created(f"{piece.namespace}/{piece.origin.name}", piece.key)
+        self.pipeline.freight_created(piece)
 
     def _log(self, route: Route, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
         declined = {each.key: str(reason.text) for each, reason in outcome.declined[:MOST_LEFT_ALONE]}
@@ -170,6 +215,10 @@ class Lab:
             threading.Thread(target=self._work, name=f"warehouses-{number}", daemon=True)
             for number in range(self.settings.concurrent_reconciles)
         ]
+        self._threads += [
+            threading.Thread(target=self._work_behind, name=f"stages-{number}", daemon=True)
+            for number in range(self.settings.concurrent_reconciles)
+        ]
         for thread in self._threads:
             thread.start()
         return self
@@ -177,8 +226,9 @@ class Lab:
     def stop(self) -> None:
         """Let the workers finish what they do, and end. The store stays open."""
         self._stopping = True
-        with self.warehouses.changed:
-            self.warehouses.changed.notify_all()
+        for part in (self.warehouses, self.pipeline):
+            with part.changed:
+                part.changed.notify_all()
         for thread in self._threads:
             thread.join(JOIN_SECONDS)
         self._threads = []
@@ -186,6 +236,7 @@ class Lab:
     def close(self) -> None:
         """Stop, and let go of the store."""
         self.stop()
+        self._workshop.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -206,10 +257,29 @@ class Lab:
                 if not self._stopping and pause > 0:
                     self.warehouses.changed.wait(min(pause, IDLE_SECONDS))
 
+    def _work_behind(self) -> None:
+        part = self.pipeline
+        while not self._stopping:
+            item = part.take()
+            if item is not None:
+                part.reconcile(item)
+                continue
+            with part.changed:
+                moment = part.next_moment()
+                pause = IDLE_SECONDS if moment is None else moment - self.clock.monotonic()
+                if not self._stopping and pause > 0:
+                    part.changed.wait(min(pause, IDLE_SECONDS))
+
     # Being driven
 
     def step(self) -> int:
         """Run all that is due now; how many passes ended. Time moves only by what the clock's `wait` moves."""
+        ended = self._step_warehouses()
+        while behind := self.pipeline.step():
+            ended += behind + self._step_warehouses()
+        return ended
+
+    def _step_warehouses(self) -> int:
         ended = 0
         while True:
             if self._open and self._open[0][0] <= self.clock.monotonic():
@@ -243,7 +313,8 @@ class Lab:
 
     def next_moment(self) -> float | None:
         """When `step` has something to do next, as `clock.monotonic()` counts; None if never."""
-        moments = [moment for moment in (self.warehouses.next_moment(),) if moment is not None]
+        both = (self.warehouses.next_moment(), self.pipeline.next_moment())
+        moments = [moment for moment in both if moment is not None]
         moments += [self._open[0][0]] if self._open else []
         return min(moments, default=None)
 
@@ -263,6 +334,14 @@ class Lab:
     def freight(self, namespace: str | None = None, *, origin: str | None = None) -> tuple[Freight, ...]:
         """Freight in the order of its creation."""
         return self.store.freight(namespace, origin=origin)
+
+    def stage_status(self, key: str) -> StageStatus:
+        """The status of a Stage (`namespace/name`); an empty one before its first pass."""
+        return self.pipeline.keeping.status(key)
+
+    def promotions(self) -> tuple[Promotion, ...]:
+        """The Promotions that were made here, in the order of their names."""
+        return tuple(sorted(self.pipeline.keeping.promotions.values(), key=lambda each: each.key))
 
     def warehouse_status(self, key: str) -> Status | None:
         """The status of a Warehouse (`namespace/name`); None if there is no such Warehouse."""

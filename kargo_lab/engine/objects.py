@@ -7,7 +7,7 @@ refresh tokens and the log of deliveries, which are in the store and outlive the
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -47,6 +47,10 @@ class Objects:
         self._store, self._warehouses = store, warehouses
         self._profile, self._base_url = profile, base_url
         self._lock, self._now = threading.Lock(), _Applied()
+        # The Promotions that the pipeline made, and how they are woken; the Lab connects them.
+        self.made: Callable[[], Sequence[Promotion]] = tuple
+        self.wake_promotions: Callable[[Sequence[str]], None] = lambda _keys: None
+        self.on_refresh: Callable[[Sequence[str]], None] = lambda _keys: None
 
     def apply(self, resources: Resources) -> None:
         """Take over secrets, configurations, Warehouses and Promotions; statuses follow."""
@@ -147,17 +151,20 @@ class Objects:
 
     def promotions(self) -> Sequence[Promotion]:
         """All Promotions, by namespace and name."""
-        return self._now.promotions
+        return (*self._now.promotions, *self.made())
 
     def request_refresh(self, targets: Sequence[tuple[str, str, str]], token: str) -> Collection[tuple[str, str, str]]:
         """Set the refresh annotation of (kind, namespace, name), durably and with one flush to the disk.
 
         Nothing is refused here: a store that cannot write is an error for all of them.
         """
-        self._warehouses.refresh([f"{where}/{name}" for kind, where, name in targets if kind == "Warehouse"], token)
+        keys = [f"{where}/{name}" for kind, where, name in targets if kind == "Warehouse"]
+        self.on_refresh(keys)
+        self._warehouses.refresh(keys, token)
         for kind, where, name in targets:
             if kind == "Promotion":
                 self._store.put_object(REFRESHED_PROMOTIONS, f"{where}/{name}", {"token": token})
+        self.wake_promotions([f"{where}/{name}" for kind, where, name in targets if kind == "Promotion"])
         return ()
 
     def delivered(self, receiver: str, delivery_id: str) -> bool:

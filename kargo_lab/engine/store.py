@@ -346,6 +346,21 @@ class Store:
             for time, namespace, name, reason, message in reversed(rows)
         )
 
+    def write(
+        self, pieces: Iterable[Freight] = (), objects: Iterable[tuple[str, str, Mapping[str, Any] | None]] = ()
+    ) -> None:
+        """Freight that exists and plain data (kind, key, document; None deletes) together: all or nothing."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE freight SET alias = ?, document = ? WHERE namespace = ? AND name = ?",
+                [(each.alias, _text(loading.plain(each)), each.namespace, each.name) for each in pieces],
+            )
+            for kind, key, document in objects:
+                if document is None:
+                    connection.execute("DELETE FROM objects WHERE kind = ? AND key = ?", (kind, key))
+                else:
+                    connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", (kind, key, _text(document)))
+
     # Whatever else has a kind and a key: Stages, Promotions, statuses of receivers
 
     def put_object(self, kind: str, key: str, document: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import attrs
@@ -59,6 +59,9 @@ class Warehouses:
         self._failures: dict[str, int] = {}
         self._bucket = timers.Bucket()
         self._queue = WorkQueue()
+        # Whoever wants to know: of a discovery (Warehouse, cause; the cause is empty at its end), and of new Freight.
+        self.on_discovery: Callable[[str, str], None] = lambda _key, _cause: None
+        self.on_freight: Callable[[Freight], None] = lambda _piece: None
         self.changed = threading.Condition()  # also the lock of all above
 
     # What wakes a Warehouse (2.1)
@@ -90,6 +93,9 @@ class Warehouses:
 
     def refresh(self, keys: Iterable[str], token: str) -> tuple[str, ...]:
         """Set the refresh token, durably, and look at those where it changed."""
+        keys = tuple(keys)
+        if (lean := self._discoverer.shared.lean) is not None:
+            lean.refreshed(keys)  # before the token is there: a pass that sees it must not use what is older
         changed = self._store.refresh(keys, token)
         self.wake(changed)
         return changed
@@ -143,6 +149,7 @@ class Warehouses:
         self._store.put_status(key, reconciliation.begin(warehouse, record.status, clock.now()))
         # What the patch answers counts from here on: spec and token as they are now, not when the pass began.
         warehouse, record = self._known.get(key, warehouse), self._store.warehouse(key) or record
+        self.on_discovery(key, cause)
         same_spec = record.status.observed_generation == warehouse.generation
         found = self._discoverer.discover(warehouse, clock, previous=record.status.discovered if same_spec else None)
         return Running(warehouse=warehouse, record=record, cause=cause, found=found)
@@ -152,6 +159,8 @@ class Warehouses:
         conclusion = None
         try:
             if running is not None and key in self._known:
+                if running.found is not None:
+                    self.on_discovery(key, "")
                 conclusion = self._conclude(running)
                 self._store.put_status(key, conclusion.status)
         finally:
@@ -209,6 +218,8 @@ class Warehouses:
                     message=f"Freight {created.alias} created by Warehouse {created.origin.name}",
                 )
             )
+        if created is not None:
+            self.on_freight(created)
         return created
 
     # What follows (2.4, 2.7)

@@ -66,6 +66,7 @@ class Resources:
     freight: tuple[Freight, ...] = ()
     promotions: tuple[Promotion, ...] = ()
     others: tuple[Other, ...] = ()
+    analysis_templates: tuple[Mapping[str, Any], ...] = ()  # as they are written; `others` has them too
 
     def all(self) -> tuple[Resource, ...]:
         """Every object the lab reads, configuration first."""
@@ -210,6 +211,7 @@ def _resources(read: list[Document], misfits: list[Misfit], *, profile: Profile,
         freight=tuple(values.get("Freight", ())),
         promotions=tuple(values.get("Promotion", ())),
         others=tuple(values.get("", ())),
+        analysis_templates=tuple(values.get("AnalysisTemplate", ())),
     )
 
 
@@ -239,6 +241,9 @@ def _read_object(place: Place, collection: _Collection) -> None:
         key, message = problem
         place.at(key).wrong(message)
         return
+    if version.startswith("argoproj.io/") and kind in ("AnalysisTemplate", "ClusterAnalysisTemplate"):
+        metadata = {"namespace": place.report.namespace, **(place.at("metadata").value or {})}
+        collection.values.setdefault("AnalysisTemplate", []).append({**place.value, "metadata": metadata})
     document = place.report.document
     name = place.text("metadata", "name")
     collection.values.setdefault("", []).append(

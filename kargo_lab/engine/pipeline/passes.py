@@ -29,8 +29,10 @@ class View:
     """All that a pass looks at. `freight` is that of the namespace, by name; `promotions` are the Stage's.
 
     `health` is what the checks of the last Promotion say now. `run` is the analysis of the current
-    verification as it is now, None if it has not told anything. `unique` makes IDs; the caller never
-    repeats it. `policy` overrides the policies. `forbidden`: the API refuses to create Promotions.
+    verification as it is now, None if it has not told anything; `existing` is an analysis that was made of
+    this very collection in this Stage before, which is adopted unless `reverify` asks for a new one. `unique`
+    makes IDs; the caller never repeats it. `policy` overrides the policies. `forbidden`: the API refuses to
+    create Promotions.
     """
 
     stage: Stage
@@ -43,6 +45,7 @@ class View:
     warehouses: frozenset[str] | None = None
     health: str = HEALTHY
     run: VerificationRecord | None = None
+    existing: VerificationRecord | None = None
     unique: str = "id"
     forbidden: bool = False
     reverify: str = ""
@@ -239,7 +242,10 @@ class _Running:
         record = VerificationRecord(
             id=self.view.unique, phase=SUCCESSFUL, started_at=self._now(), finished_at=self._now()
         )
-        if self.stage.verification is not None:
+        if self.stage.verification is not None and self.view.existing is not None and not self.view.reverify:
+            adopted = self.view.existing
+            record = attrs.evolve(record, phase=adopted.phase, message=adopted.message, run=adopted.run)
+        elif self.stage.verification is not None:
             run = f"{self.stage.name}.{self.view.unique}.{current.id[:7]}".lower()
             record = attrs.evolve(record, phase=stage_values.PENDING, finished_at="", run=run)
             self.analysis = record

@@ -19,7 +19,6 @@ from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.pipeline import Freight, Promotion, PromotionStep, Variable
 from kargo_lab.rules import expressions, templates, urls
 from kargo_lab.rules.expressions import Environment, Function
-
 from kargo_lab.rules.expressions.natures import ANY, BOOL, STRING, function
 
 DEEPEST = 50  # of a step's configuration
