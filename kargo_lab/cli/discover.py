@@ -21,6 +21,7 @@ MOST_LEFT_OUT = 20
 @click.option("--against", metavar="URL", help="Ask this host instead of those in the subscriptions.")
 @click.option("--warehouse", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="Show everything that was left out, not just the first.")
+@click.option("--lean", is_flag=True, help="Ask as little as possible, which no Kargo does; see docs/lean.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     paths: tuple[Path, ...],
@@ -29,6 +30,7 @@ def command(
     against: str | None,
     names: tuple[str, ...],
     everything: bool,
+    lean: bool,
     as_json: bool,
 ) -> None:
     """Discover the artifacts of Warehouses once, as Kargo would: nothing is stored, no Freight is made.
@@ -43,9 +45,12 @@ def command(
     """
     from kargo_lab.engine import rehearsal
     from kargo_lab.resources import loading
+    from kargo_lab.sources.shared import OperatorSettings
 
     resources = loading.load(paths, profile=profile, namespace=namespace)
-    rehearsed = rehearsal.rehearse(resources, profile=profile, names=names, against=against or "")
+    rehearsed = rehearsal.rehearse(
+        resources, profile=profile, names=names, against=against or "", settings=OperatorSettings(lean=lean)
+    )
     if as_json:
         click.echo(json.dumps(rehearsed.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -35,6 +35,7 @@ DEFAULT_API_PORT = 8081
     type=click.FloatRange(min=0),
     help="The operator's minimum between polls, in seconds; Kargo's chart sets 300.",
 )
+@click.option("--lean", is_flag=True, help="Ask sources as little as possible, which no Kargo does; see docs/lean.md.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more to stderr.")
 def command(
     resources: tuple[Path, ...],
@@ -47,6 +48,7 @@ def command(
     tls_cert: Path | None,
     tls_key: Path | None,
     minimum_seconds: float,
+    lean: bool,
     verbose: bool,
 ) -> None:
     """Run the reference implementation as a server until interrupted.
@@ -77,7 +79,7 @@ def command(
             profile=profile,
             store=Store(store),
             base_url=base_url or f"{scheme}://{listen}",
-            settings=OperatorSettings(minimum_interval_seconds=minimum_seconds),
+            settings=OperatorSettings(minimum_interval_seconds=minimum_seconds, lean=lean),
             environment=os.environ,
         )
         stack.callback(lab.close)

@@ -7,6 +7,8 @@ credentials bring with them (HRG:96-163).
 
 from __future__ import annotations
 
+import attrs
+
 from kargo_lab.errors import UpstreamError
 from kargo_lab.rules import json as gojson
 from kargo_lab.sources import oci_auth
@@ -24,16 +26,29 @@ RETRIES = Retries(
 _TAGS = gojson.Struct({"tags": gojson.ListOf(gojson.TEXT)})
 
 
+@attrs.define
+class KnownHost:
+    """What a selection finds out about a host. Kargo forgets it afterwards; lean mode hands it to the next one."""
+
+    transport: str = ""  # http or https, once a listing came over it
+    scheme: str = ""  # of the challenge that the host is known to make
+    tokens: dict[str, str] = attrs.field(factory=dict, repr=False)
+
+
 class ChartRegistry:
     """One repository, for one selection."""
 
-    def __init__(self, outgoing: Outgoing, host: str, repository: str, login: Login) -> None:
+    def __init__(
+        self, outgoing: Outgoing, host: str, repository: str, login: Login, known: KnownHost | None = None
+    ) -> None:
         self._out, self._host, self._repository, self._login = outgoing, host, repository, login
-        self._scheme = ""  # of the challenge that the host is known to make
-        self._tokens: dict[str, str] = {}
+        self._host_facts = known or KnownHost()
 
     def versions(self, *, probe: bool) -> tuple[str, ...]:
         """The tags; `probe` says whether the scheme is found out first, or by trying."""
+        if transport := self._host_facts.transport:
+            self._host_facts.transport = ""
+            return self._list(transport)
         if not probe:
             try:
                 return self._login_and_list("https")
@@ -73,6 +88,7 @@ class ChartRegistry:
             found += read(reply.body, _TAGS, "tag list")["tags"]
             following = next_page(reply)
             if following is None:
+                self._host_facts.transport = scheme
                 return tuple(found)
             if following == url:
                 break
@@ -91,26 +107,27 @@ class ChartRegistry:
         if challenge.scheme == "basic":
             if not self._login:
                 raise UpstreamError(f"{self._host}: wants credentials, and there are none", status=UNAUTHORIZED)
-            self._scheme = "basic"
+            self._host_facts.scheme = "basic"
             return self._get(url, kind, self._login.basic)
         if challenge.scheme != "bearer":
             return reply
-        self._scheme = "bearer"
+        self._host_facts.scheme, tokens = "bearer", self._host_facts.tokens
         wanted = tuple(dict.fromkeys((*scopes, *challenge.parameters.get("scope", "").split())))
         wanted_key = " ".join(sorted(wanted))
-        if wanted_key != key and wanted_key in self._tokens:
-            reply = self._get(url, kind, f"Bearer {self._tokens[wanted_key]}")
+        if wanted_key != key and wanted_key in tokens:
+            reply = self._get(url, kind, f"Bearer {tokens[wanted_key]}")
             if reply.status != UNAUTHORIZED:
                 return reply
-        self._tokens[wanted_key] = self._fetch_token(challenge, wanted)
-        return self._get(url, kind, f"Bearer {self._tokens[wanted_key]}")
+        tokens[wanted_key] = self._fetch_token(challenge, wanted)
+        return self._get(url, kind, f"Bearer {tokens[wanted_key]}")
 
     def _known(self, key: str) -> str:
         """The Authorization header to begin with; empty for none."""
-        if self._scheme == "basic":
+        known = self._host_facts
+        if known.scheme == "basic":
             return self._login.basic
-        if self._scheme == "bearer" and key in self._tokens:
-            return f"Bearer {self._tokens[key]}"
+        if known.scheme == "bearer" and key in known.tokens:
+            return f"Bearer {known.tokens[key]}"
         return ""
 
     def _fetch_token(self, challenge: Challenge, scopes: tuple[str, ...]) -> str:

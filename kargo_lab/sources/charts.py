@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+import attrs
 import yaml
 
 from kargo_lab.errors import UpstreamError
@@ -11,8 +12,9 @@ from kargo_lab.resources.artifacts import ChartDiscovery
 from kargo_lab.resources.warehouse import ChartSubscription
 from kargo_lab.rules.references import Reference
 from kargo_lab.selection import charts as selection
-from kargo_lab.sources.chart_registry import ChartRegistry
-from kargo_lab.sources.oci import checked
+from kargo_lab.sources.chart_registry import ChartRegistry, KnownHost
+from kargo_lab.sources.lean import Question
+from kargo_lab.sources.oci import NOT_MODIFIED, checked
 from kargo_lab.sources.outgoing import Outgoing
 from kargo_lab.sources.shared import BEYOND_LIMIT, TAKEN, Context, Witness
 
@@ -32,10 +34,11 @@ def discover(subscription: ChartSubscription, context: Context) -> ChartDiscover
         verify_tls=not skip,
         header_timeout_seconds=context.profile.header_timeout_seconds,
         proxies=context.shared.proxies_for(context.shared.settings.registry_address(_host(selector))),
+        connections=context.shared.connections,
     )
     if selector.reference is not None:
-        return discovery(selector, _registry(selector.reference, outgoing, context), context.witness)
-    return discovery(selector, _classic(selector, outgoing, context), context.witness)
+        return discovery(selector, _registry(selector.reference, outgoing, context, skip=skip), context.witness)
+    return discovery(selector, _classic(selector, outgoing, context, skip=skip), context.witness)
 
 
 def discovery(
@@ -64,21 +67,52 @@ def _host(selector: selection.ChartSelector) -> str:
     return selector.index_url.partition("://")[2].partition("/")[0]
 
 
-def _registry(reference: Reference, outgoing: Outgoing, context: Context) -> tuple[str, ...]:
+def _registry(reference: Reference, outgoing: Outgoing, context: Context, *, skip: bool) -> tuple[str, ...]:
     address = context.shared.settings.registry_address(reference.host)
-    registry = ChartRegistry(outgoing, address, reference.repository, context.credentials.login)
-    return registry.versions(probe=context.profile.oci_probe)
+    login = context.credentials.login
+    if (lean := context.shared.lean) is None:
+        return ChartRegistry(outgoing, address, reference.repository, login).versions(probe=context.profile.oci_probe)
+    how = Question(kind="tags", source=address, rest=("chart", reference.repository, skip, context.credentials))
+    known = lean.lasting(attrs.evolve(how, kind="session"), context, KnownHost)
+    registry = ChartRegistry(outgoing, address, reference.repository, login, known)
+    return lean.seen(how, context, lambda _: registry.versions(probe=context.profile.oci_probe))
 
 
-def _classic(selector: selection.ChartSelector, outgoing: Outgoing, context: Context) -> list[str]:
+@attrs.frozen(kw_only=True)
+class _Index:
+    versions: Mapping[str, tuple[str, ...]]
+    etag: str
+    modified: str
+
+
+def _classic(selector: selection.ChartSelector, outgoing: Outgoing, context: Context, *, skip: bool) -> tuple[str, ...]:
     login = context.credentials.login
     headers = {"Authorization": login.basic} if login else {}
-    reply = checked(outgoing.follow(selector.index_url, kind="index", redirected="moved", headers=headers))
-    return index_versions(reply.body, selector.subscription.chart_name)
+
+    def ask(last: _Index | None) -> _Index:
+        known = {"If-None-Match": last.etag, "If-Modified-Since": last.modified} if last is not None else {}
+        asked = {**headers, **{name: value for name, value in known.items() if value}}
+        reply = outgoing.follow(selector.index_url, kind="index", redirected="moved", headers=asked)
+        if last is not None and reply.status == NOT_MODIFIED:
+            return last
+        versions = index_entries(checked(reply).body)
+        return _Index(versions=versions, etag=reply.header("etag"), modified=reply.header("last-modified"))
+
+    if (lean := context.shared.lean) is None:
+        index = ask(None)
+    else:
+        how = (selector.index_url, skip, context.credentials)
+        index = lean.seen(Question(kind="index", source=_host(selector), rest=how), context, ask)
+    return index.versions.get(selector.subscription.chart_name, ())
 
 
 def index_versions(body: bytes, chart: str) -> list[str]:
-    """The versions of a chart in an index file, as written there.
+    """The versions of a chart in an index file, as written there."""
+    return list(index_entries(body).get(chart, ()))
+
+
+def index_entries(body: bytes) -> Mapping[str, tuple[str, ...]]:
+    """The versions of each chart in an index file, as written there.
 
     Scalars keep their spelling, so `1.10` stays that. What is not read may be anything; what is read
     must have the right shape, and no key twice (CHT:79-105).
@@ -95,11 +129,10 @@ def index_versions(body: bytes, chart: str) -> list[str]:
     except RecursionError:
         raise UpstreamError("the chart index is nested too deeply") from None
     entries = next((value for key, value in _members(root, "the index") if key == "entries"), None)
-    found: list[str] = []
-    for name, listed in list(_members(entries, "entries")):
+    found: dict[str, tuple[str, ...]] = {}
+    for name, listed in _members(entries, "entries"):
         texts = [_version(entry, name) for entry in _elements(listed, name)]
-        if name == chart:
-            found = [text for text in texts if text is not None]
+        found[name] = tuple(text for text in texts if text is not None)
     return found
 
 

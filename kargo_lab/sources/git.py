@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC
+from urllib.parse import urlsplit
+
+import attrs
 
 from kargo_lab.errors import UpstreamError
 from kargo_lab.profiles import Profile
@@ -18,6 +21,7 @@ from kargo_lab.selection import commits as selection
 from kargo_lab.selection.commits import CommitFacts, CommitSelector, TagFacts
 from kargo_lab.selection.reasons import Reason
 from kargo_lab.sources import git_commands
+from kargo_lab.sources.lean import Question
 from kargo_lab.sources.shared import BEYOND_LIMIT, TAKEN, Context, Witness
 
 log = logging.getLogger(__name__)
@@ -30,12 +34,13 @@ Batch = Callable[[int, int], tuple[CommitFacts, ...]]
 def discover(subscription: GitSubscription, context: Context) -> CommitDiscovery:
     """The commits that the subscription takes, best first. Raises SelectionError, ExpressionError or UpstreamError."""
     selector = context.shared.selector(subscription, selection.build)
-    observed = _observe(selector, context) if context.profile.ls_remote_short_circuit else None
+    lean = context.shared.lean
+    observed = _observe(selector, context) if context.profile.ls_remote_short_circuit or lean is not None else None
     if (unchanged := reusable(subscription, context.previous, observed)) is not None:
         return unchanged
     return CommitDiscovery(
         repo_url=subscription.repo_url,
-        commits=_clone_and_select(selector, context),
+        commits=_commits(selector, context, observed),
         subscription_name=subscription.name,
         observed=observed,
     )
@@ -55,11 +60,36 @@ def _observe(selector: CommitSelector, context: Context) -> Observation | None:
     subscription = selector.subscription
     verify = not subscription.insecure_skip_tls_verify
     try:
+        if (lean := context.shared.lean) is not None:
+            question = _question(selector, context, "ls-remote")
+            return selector.observation(lean.seen(question, context, lambda _: _every_ref(subscription, context)))
         with git_commands.home(context, subscription.repo_url, verify_tls=verify) as git:
             return selector.observation(git.ls_remote(selector.remote_pattern))
     except UpstreamError as error:
         log.warning("refs cannot be listed, cloning instead: %s", error)
         return None
+
+
+def _every_ref(subscription: GitSubscription, context: Context) -> tuple[tuple[str, str], ...]:
+    verify = not subscription.insecure_skip_tls_verify
+    with git_commands.home(context, subscription.repo_url, verify_tls=verify) as git:
+        return git.every_ref()
+
+
+def _question(selector: CommitSelector, context: Context, kind: str, *rest: object) -> Question:
+    subscription = selector.subscription
+    how = (subscription.repo_url, subscription.insecure_skip_tls_verify, context.credentials)
+    return Question(kind=kind, source=urlsplit(subscription.repo_url).netloc.rpartition("@")[2], rest=(*how, *rest))
+
+
+def _commits(selector: CommitSelector, context: Context, observed: Observation | None) -> tuple[Commit, ...]:
+    """The commits, in lean mode those that another Warehouse found with the same subscription behind the same refs."""
+    lean, subscription = context.shared.lean, selector.subscription
+    depends_on_the_hour = subscription.since or "now()" in subscription.expression_filter
+    if lean is None or observed is None or depends_on_the_hour or context.witness is not None:
+        return _clone_and_select(selector, context)
+    question = _question(selector, context, "clone", attrs.evolve(subscription, name=""), observed)
+    return lean.lasting(question, context, lambda: _clone_and_select(selector, context))
 
 
 def _clone_and_select(selector: CommitSelector, context: Context) -> tuple[Commit, ...]:

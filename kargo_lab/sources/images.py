@@ -23,6 +23,7 @@ from kargo_lab.selection import images as selection
 from kargo_lab.selection.images import ImageFacts, ImageSelector
 from kargo_lab.selection.reasons import Reason, refuse
 from kargo_lab.sources import image_facts, manifests, oci
+from kargo_lab.sources.lean import Lean, Question
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import Cache
 from kargo_lab.sources.outgoing import Outgoing
@@ -39,7 +40,8 @@ def discover(subscription: ImageSubscription, context: Context) -> ImageDiscover
     by_tag = context.profile.cache_by_tag and selection.caches_by_tag(
         subscription, context.shared.settings.cache_by_tag_policy
     )
-    images = Images(selector, context, by_tag=by_tag and selector.needs_listing)
+    look = Images if context.shared.lean is None else LeanImages
+    images = look(selector, context, by_tag=by_tag and selector.needs_listing)
     walked = found(selector, images.tags, images.by_tag, workers=context.shared.workers, witness=context.witness)
     return discovery(selector, walked)
 
@@ -169,8 +171,11 @@ class Images:
             header_timeout_seconds=context.profile.header_timeout_seconds,
             proxies=shared.proxies_for(address),
             names={address: reference.registry},
+            connections=shared.connections,
         )
-        self._repository = oci.Repository(outgoing, address, reference.repository, context.credentials.login)
+        self._repository = oci.Repository(
+            outgoing, address, reference.repository, context.credentials.login, sessions=self._sessions(context)
+        )
         self._profile: Profile = context.profile
         self._clock: Clock = context.clock
         self._ledger: Ledger = context.ledger
@@ -178,6 +183,10 @@ class Images:
         self._caches_tags = by_tag
         self._name = normalize_image(subscription.repo_url, profile=context.profile)
         self._platform = selector.platform
+
+    def _sessions(self, _context: Context) -> oci.Sessions | None:
+        """Where sessions are kept; nowhere."""
+        return None
 
     def tags(self) -> tuple[str, ...]:
         """All tags of the repository."""
@@ -189,11 +198,14 @@ class Images:
         if self._caches_tags and (held := self._cache.get(key, self._clock.monotonic())) is not None:
             self._ledger.record_hit(self._repository.registry, "manifest-by-tag")
             return held
-        manifest, session = self._repository.manifest(tag, cache="miss" if self._caches_tags else "")
-        facts = attrs.evolve(self._facts(manifest, session), tag=tag)
+        facts = attrs.evolve(self._behind(tag), tag=tag)
         if self._caches_tags:
             self._cache.put(key, facts, self._clock.monotonic())
         return facts
+
+    def _behind(self, tag: str) -> ImageFacts:
+        """The facts behind a tag as they are now."""
+        return self._facts(*self._repository.manifest(tag, cache="miss" if self._caches_tags else ""))
 
     def _by_digest(self, digest: str) -> ImageFacts:
         """A child of an index. With tags cached, digests are looked up but not stored: the tag's entry has all."""
@@ -245,3 +257,79 @@ class Images:
             created=image_facts.index_created(document["annotations"], times, profile=self._profile),
             platforms=tuple(child.platform for child in usable),
         )
+
+
+@attrs.frozen
+class _Kept:
+    """How one repository wants to be talked to, for one login."""
+
+    lean: Lean
+    question: Question
+    context: Context
+
+    def load(self) -> oci.Opened | None:
+        opened: oci.Opened | None = self.lean.known(self.question, self.context)
+        return opened
+
+    def store(self, opened: oci.Opened | None) -> None:
+        self.lean.keep(self.question, self.context, opened)
+
+
+class LeanImages(Images):
+    """One repository as all Warehouses see it: a tag costs a HEAD, and a manifest is read once (`sources.lean`).
+
+    What a manifest points at is content-addressed, so it is not asked for again; that somebody removed it meanwhile
+    goes unnoticed.
+    """
+
+    def __init__(self, selector: ImageSelector, context: Context, *, by_tag: bool) -> None:
+        self._context = context
+        self._whose = (selector.reference.repository, selector.subscription.insecure_skip_tls_verify)
+        self._source = context.shared.settings.registry_address(selector.reference.registry)
+        super().__init__(selector, context, by_tag=by_tag)
+        # Up to v1.8 what an index amounts to depends on the platform that is looked for.
+        self._chosen = selector.platform if self._profile.platform_index == "one-child" else None
+
+    @property
+    def _lean(self) -> Lean:
+        lean = self._context.shared.lean
+        assert lean is not None  # noqa: S101 - else nobody would make one of these
+        return lean
+
+    def _question(self, kind: str, *rest: object) -> Question:
+        return Question(kind=kind, source=self._source, rest=(*self._whose, self._context.credentials, *rest))
+
+    def _sessions(self, context: Context) -> oci.Sessions | None:
+        return _Kept(self._lean, self._question("session"), context)
+
+    def tags(self) -> tuple[str, ...]:
+        """All tags of the repository, as some Warehouse saw them lately."""
+        return self._lean.seen(self._question("tags"), self._context, lambda _: self._repository.tags())
+
+    def _behind(self, tag: str) -> ImageFacts:
+        seen = self._lean.seen(
+            self._question("manifest-by-tag", tag), self._context, lambda last: self._look(tag, last)
+        )
+        return self._lean.lasting(self._facts_of(seen), self._context, lambda: self._read(seen))
+
+    def _look(self, tag: str, last: oci.Manifest | None) -> oci.Manifest:
+        """What a tag points at; its body is read only if nobody read it before."""
+        if last is None:
+            return self._noted(*self._repository.manifest(tag))
+        now = self._repository.digest(tag)
+        if now is not None and (now.digest, now.media_type) == (last.digest, last.media_type):
+            return last
+        # It moved, or the registry does not say where to.
+        manifest, session = self._repository.manifest_unless(tag, last.etag)
+        return last if manifest is None else self._noted(manifest, session)
+
+    def _noted(self, manifest: oci.Manifest, session: oci.Session) -> oci.Manifest:
+        facts = self._facts(manifest, session)
+        self._lean.keep(self._facts_of(manifest), self._context, facts)
+        return attrs.evolve(manifest, body=b"")
+
+    def _read(self, seen: oci.Manifest) -> ImageFacts:
+        return self._facts(*self._repository.manifest(seen.digest))
+
+    def _facts_of(self, manifest: oci.Manifest) -> Question:
+        return self._question("manifest-by-digest", manifest.media_type, manifest.digest, self._chosen)

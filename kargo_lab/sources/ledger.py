@@ -33,7 +33,7 @@ class LedgerRow:
     `bytes` is the length of the answer's body. `cache` is `miss` where a cache was asked first,
     `not-modified` where the source confirmed what was cached, else empty. `counted` says whether the
     source's own quota counts it. `kind` is `ping`, `token`, `tags`, `manifest-by-tag`,
-    `manifest-by-digest`, `blob`, `redirected-blob`, `index`, `moved`, `git-http`, or an operation of
+    `manifest-by-digest`, `digest` (a HEAD), `blob`, `redirected-blob`, `index`, `moved`, `git-http`, or an operation of
     git: `ls-remote`, `clone`, `fetch tags`.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
 import attrs
@@ -52,9 +52,9 @@ class Cache(Generic[Value]):
 
     def __init__(self, entries: int = CACHE_ENTRIES, *, life_seconds: float = 0.0) -> None:
         self._entries, self._life, self._lock = entries, life_seconds, threading.Lock()
-        self._held: OrderedDict[str, _Entry[Value]] = OrderedDict()
+        self._held: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
 
-    def get(self, key: str, now: float) -> Value | None:
+    def get(self, key: Hashable, now: float) -> Value | None:
         """What is stored under the key; `now` counts as `Clock.monotonic()` does."""
         with self._lock:
             found = self._held.get(key)
@@ -66,7 +66,7 @@ class Cache(Generic[Value]):
             self._held.move_to_end(key)
             return found.value
 
-    def put(self, key: str, value: Value, now: float) -> None:
+    def put(self, key: Hashable, value: Value, now: float) -> None:
         """Store, and let go of the oldest beyond the limit."""
         with self._lock:
             self._held[key] = _Entry(value, now)

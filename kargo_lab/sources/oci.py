@@ -3,12 +3,16 @@
 go-containerregistry opens a session for every call: it pings the registry, meets the challenge, then
 asks what it came for (discovery.md 3.10). There are no HEAD requests, no conditional ones, and
 nothing is kept from one call to the next; that is what makes the counts of 3.11 what they are.
+Where `Sessions` are handed in, as lean mode does, a session is opened once and used until it fails.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import attrs
@@ -21,7 +25,7 @@ from kargo_lab.sources.manifests import read
 from kargo_lab.sources.oci_auth import ANONYMOUS, UNAUTHORIZED, Challenge, Login
 from kargo_lab.sources.outgoing import NO_RETRIES, Outgoing, Reply, Retries, SlowConnection, joined
 
-OK = 200
+OK, NOT_MODIFIED, NOT_FOUND = 200, 304, 404
 TLS_LEAD_SECONDS = 0.3
 PAGE_SIZE = 1000  # what the library asks for; ECR refuses more
 MOST_PAGES = 100_000  # a registry whose pages go round in a circle must not hold a Warehouse for ever
@@ -33,6 +37,7 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 )
+_ACCEPT = {"Accept": ",".join(MANIFEST_TYPES)}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _RETRIED = frozenset({408, 500, 502, 503, 504, 499, 522})
 _TAGS = gojson.Struct({"name": gojson.TEXT, "tags": gojson.ListOf(gojson.TEXT)})
@@ -51,6 +56,29 @@ class Manifest:
     media_type: str
     digest: str
     body: bytes = attrs.field(repr=False)
+    etag: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """What opening a session found out: how the registry wants to be talked to."""
+
+    scheme: str
+    challenge: Challenge
+    bearer: str = attrs.field(repr=False)
+    scopes: tuple[str, ...]
+
+
+class Sessions(Protocol):
+    """Where what was found out is kept for the next session with the same repository."""
+
+    def load(self) -> Opened | None:
+        """What is known; None for nothing."""
+        ...
+
+    def store(self, opened: Opened | None) -> None:
+        """Keep it; None forgets."""
+        ...
 
 
 class Session:
@@ -108,26 +136,48 @@ class Session:
         headers = {"Authorization": self._login.basic} if self._login else {}
         self._bearer = oci_auth.token(self._out.follow(url, kind="token", redirected="token", headers=headers))
 
-    def get(self, url: str, *, kind: str, redirected: str = "redirected", accept: str = "", cache: str = "") -> Reply:
+    @property
+    def opened(self) -> Opened:
+        """What the session knows by now."""
+        return Opened(scheme=self._scheme, challenge=self._challenge, bearer=self._bearer, scopes=self._scopes)
+
+    def adopt(self, opened: Opened) -> None:
+        """Go on where another session with the same repository is."""
+        self._scheme, self._challenge = opened.scheme, opened.challenge
+        self._bearer, self._scopes = opened.bearer, opened.scopes
+
+    def get(
+        self,
+        url: str,
+        *,
+        kind: str,
+        redirected: str = "redirected",
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        cache: str = "",
+    ) -> Reply:
         """A GET within the session; a 401 with a challenge is met once with a new token."""
-        reply = self._send(url, kind=kind, redirected=redirected, accept=accept, cache=cache)
+        ask = partial(self._send, url, headers or {}, kind=kind, redirected=redirected, method=method, cache=cache)
+        reply = ask()
         if self._challenge.scheme == "bearer" and reply.status == UNAUTHORIZED:
-            asked = oci_auth.challenges(reply.header("www-authenticate"))
-            if asked:
-                wanted = [each.parameters["scope"] for each in asked if "scope" in each.parameters]
+            challenges = oci_auth.challenges(reply.header("www-authenticate"))
+            if challenges:
+                wanted = [each.parameters["scope"] for each in challenges if "scope" in each.parameters]
                 fresh = tuple(scope for scope in wanted if scope not in self._scopes)
                 self._scopes = fresh + self._scopes
                 self._refresh()
-                reply = self._send(url, kind=kind, redirected=redirected, accept=accept, cache=cache)
+                reply = ask()
         return reply
 
-    def _send(self, url: str, *, kind: str, redirected: str, accept: str, cache: str) -> Reply:
-        headers: dict[str, str] = {"Accept": accept} if accept else {}
+    def _send(
+        self, url: str, given: Mapping[str, str], *, kind: str, redirected: str, method: str, cache: str
+    ) -> Reply:
+        headers = dict(given)
         if self._challenge.scheme == "bearer":
             headers["Authorization"] = f"Bearer {self._bearer}"
         elif self._challenge.scheme == "basic" and self._login:
             headers["Authorization"] = self._login.basic
-        return self._out.follow(url, kind=kind, redirected=redirected, headers=headers, cache=cache)
+        return self._out.follow(url, kind=kind, redirected=redirected, method=method, headers=headers, cache=cache)
 
     def url(self, *path: str) -> str:
         """The URL of something in the repository."""
@@ -141,14 +191,69 @@ class Session:
         return reply.body
 
 
+class KeptSession(Session):
+    """A session that goes on where the last one was, and starts anew where that is not good enough."""
+
+    def __init__(self, outgoing: Outgoing, registry: str, repository: str, login: Login, sessions: Sessions) -> None:
+        super().__init__(outgoing, registry, repository, login)
+        self._sessions, self._resumed = sessions, False
+
+    def open(self) -> Session:
+        """Take what is known, else find out."""
+        if (known := self._sessions.load()) is not None:
+            self.adopt(known)
+            self._resumed = True
+            return self
+        super().open()
+        self._sessions.store(self.opened)
+        return self
+
+    def get(
+        self,
+        url: str,
+        *,
+        kind: str,
+        redirected: str = "redirected",
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        cache: str = "",
+    ) -> Reply:
+        """As that of any session; one that was resumed in vain is opened again, once."""
+        try:
+            ask = partial(
+                super().get, url, kind=kind, redirected=redirected, method=method, headers=headers, cache=cache
+            )
+            reply = ask()
+            if reply.status == UNAUTHORIZED and self._resumed:
+                self._resumed = False
+                super().open()
+                reply = ask()
+        except UpstreamError:
+            self._sessions.store(None)
+            raise
+        self._sessions.store(self.opened if reply.status != UNAUTHORIZED else None)
+        return reply
+
+
 class Repository:
     """One repository of one registry, with the settings under which it is asked."""
 
-    def __init__(self, outgoing: Outgoing, registry: str, repository: str, login: Login = ANONYMOUS) -> None:
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        registry: str,
+        repository: str,
+        login: Login = ANONYMOUS,
+        *,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._out, self.registry, self.repository, self._login = outgoing, registry, repository, login
+        self._sessions = sessions
 
     def session(self) -> Session:
-        """A fresh session, opened."""
+        """A session, opened: a fresh one, or the one that is kept."""
+        if self._sessions is not None:
+            return KeptSession(self._out, self.registry, self.repository, self._login, self._sessions).open()
         return Session(self._out, self.registry, self.repository, self._login).open()
 
     def tags(self) -> tuple[str, ...]:
@@ -166,24 +271,49 @@ class Repository:
             url = following
         raise UpstreamError(f"{self.registry}/{self.repository}: the tag list never ends")
 
+    def digest(self, tag: str) -> Manifest | None:
+        """What a tag points at, by a HEAD and so without its body; None if the registry does not say."""
+        session = self.session()
+        reply = session.get(session.url("manifests", tag), kind="digest", method="HEAD", headers=_ACCEPT)
+        if reply.status == NOT_FOUND:
+            checked(reply)
+        digest = reply.header("docker-content-digest")
+        if reply.status != OK or not _DIGEST.fullmatch(digest):
+            return None
+        return Manifest(media_type=reply.header("content-type"), digest=digest, body=b"")
+
     def manifest(self, reference: str, *, cache: str = "") -> tuple[Manifest, Session]:
         """What a tag or digest points at, with the session that may fetch its config."""
-        by_digest = ":" in reference
-        if by_digest:
+        if ":" in reference:
             readable(reference)
         session = self.session()
-        reply = checked(
-            session.get(
-                session.url("manifests", reference),
-                kind="manifest-by-digest" if by_digest else "manifest-by-tag",
-                accept=",".join(MANIFEST_TYPES),
-                cache=cache,
-            )
+        return _manifest(checked(self._manifest(session, reference, cache)), reference), session
+
+    def manifest_unless(self, tag: str, etag: str) -> tuple[Manifest | None, Session]:
+        """As `manifest`, with None for a tag that the registry says is still what had that ETag."""
+        session = self.session()
+        reply = self._manifest(session, tag, "", unless=etag)
+        return None if reply.status == NOT_MODIFIED else _manifest(checked(reply), tag), session
+
+    @staticmethod
+    def _manifest(session: Session, reference: str, cache: str, *, unless: str = "") -> Reply:
+        return session.get(
+            session.url("manifests", reference),
+            kind="manifest-by-digest" if ":" in reference else "manifest-by-tag",
+            headers={**_ACCEPT, "If-None-Match": unless} if unless else _ACCEPT,
+            cache=cache,
         )
-        digest = "sha256:" + hashlib.sha256(reply.body).hexdigest()
-        if by_digest:
-            verify(reply.body, reference)
-        return Manifest(media_type=reply.header("content-type"), digest=digest, body=reply.body), session
+
+
+def _manifest(reply: Reply, reference: str) -> Manifest:
+    if ":" in reference:
+        verify(reply.body, reference)
+    return Manifest(
+        media_type=reply.header("content-type"),
+        digest="sha256:" + hashlib.sha256(reply.body).hexdigest(),
+        body=reply.body,
+        etag=reply.header("etag"),
+    )
 
 
 def checked(reply: Reply) -> Reply:

@@ -8,6 +8,7 @@ request and gets no row; it fails as an UpstreamError that says why.
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -27,6 +28,7 @@ TOO_MANY = 429
 USER_AGENT = "kargo-lab"
 MOST_REDIRECTS = 10  # as Go's client
 BODY_LIMIT = 100 * 1024**2  # bytes; go-containerregistry's for manifests and configs
+KEPT_HOSTS, KEPT_CONNECTIONS = 64, 16  # of lean mode, the latter a host
 UNHEADED_SECONDS = 300.0  # what stands in for "no timeout" of older releases: nobody wants a lab that hangs
 _SPOKE_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "wrong version number")
 
@@ -82,9 +84,9 @@ NO_RETRIES = Retries()
 class _Adapter(HTTPAdapter):
     """requests' own, with one TLS context for all connections: loading the trust store costs more than a request."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    def __init__(self, context: ssl.SSLContext | None, *, hosts: int = 1, connections: int = 1) -> None:
         self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        super().__init__(pool_connections=hosts, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Give every pool the shared context."""
@@ -110,6 +112,10 @@ def _connect(_pool: Any, connection: Any) -> None:
         connection.connect()
 
 
+class BrokenConnection(UpstreamError):  # noqa: N818 - as above
+    """The request left, and the connection ended before the answer did."""
+
+
 @attrs.define
 class _Trust:
     context: ssl.SSLContext | None = None
@@ -126,9 +132,32 @@ def _trusting() -> ssl.SSLContext:
     return _trust.context
 
 
+class Connections:
+    """Connections that are kept from one request to the next: what Kargo does without, and lean mode does with."""
+
+    def __init__(self) -> None:
+        self._lock, self._adapters = threading.Lock(), dict[bool, _Adapter]()
+
+    def adapter(self, *, verify: bool) -> HTTPAdapter:
+        """The pools of those that verify certificates, or of those that do not."""
+        with self._lock:
+            if verify not in self._adapters:
+                trust = _trusting() if verify else None
+                self._adapters[verify] = _Adapter(trust, hosts=KEPT_HOSTS, connections=KEPT_CONNECTIONS)
+            return self._adapters[verify]
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        with self._lock:
+            for adapter in self._adapters.values():
+                adapter.close()
+            self._adapters.clear()
+
+
 class Outgoing:
     """Sends requests on behalf of one subscription of one Warehouse.
 
+    With `connections` these are used again; without, each request has its own, as in Kargo.
     `names` says for whom a host stands in: its requests count towards the quota of the one that is meant.
     """
 
@@ -145,8 +174,9 @@ class Outgoing:
         header_timeout_seconds: float = 30.0,
         proxies: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
+        connections: Connections | None = None,
     ) -> None:
-        self._ledger, self._clock = ledger, clock
+        self._ledger, self._clock, self._connections = ledger, clock, connections
         self._warehouse, self._subscription = warehouse, subscription
         self._verify, self._limiter, self._retries = verify_tls, limiter, retries
         self._timeout = header_timeout_seconds or UNHEADED_SECONDS
@@ -171,7 +201,7 @@ class Outgoing:
             if self._limiter is not None:
                 self._limiter.take(self._clock)
             try:
-                reply = self._exchange(prepared, kind=kind, cache=cache, connect_seconds=connect_seconds)
+                reply = self._attempt(prepared, kind=kind, cache=cache, connect_seconds=connect_seconds)
             except UpstreamError as error:
                 if wait is None or (isinstance(error, NotSent) and not isinstance(error, SlowConnection)):
                     raise
@@ -188,12 +218,13 @@ class Outgoing:
         *,
         kind: str,
         redirected: str,
+        method: str = "GET",
         headers: Mapping[str, str] | None = None,
         cache: str = "",
         retries: Retries | None = None,
         connect_seconds: float | None = None,
     ) -> Reply:
-        """A GET that follows redirects. Credentials stay with the host that they were given for."""
+        """A GET (or HEAD) that follows redirects. Credentials stay with the host that they were given for."""
         first, target = urlsplit(url).netloc, url
         for hop in range(MOST_REDIRECTS + 1):
             kept = {
@@ -204,6 +235,7 @@ class Outgoing:
             reply = self.send(
                 target,
                 kind=redirected if hop else kind,
+                method=method,
                 headers=kept,
                 cache="" if hop else cache,
                 retries=retries,
@@ -215,15 +247,30 @@ class Outgoing:
         raise UpstreamError(f"{url}: stopped after {MOST_REDIRECTS} redirects")
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
-        return {"User-Agent": USER_AGENT, "Connection": "close", **(headers or {})}
+        closing = {} if self._connections is not None else {"Connection": "close"}
+        return {"User-Agent": USER_AGENT, **closing, **(headers or {})}
+
+    def _attempt(
+        self, prepared: requests.PreparedRequest, *, kind: str, cache: str, connect_seconds: float | None
+    ) -> Reply:
+        try:
+            return self._exchange(prepared, kind=kind, cache=cache, connect_seconds=connect_seconds)
+        except BrokenConnection:
+            if self._connections is None:
+                raise
+        # The other end may have ended a connection that was kept, at the very moment it was used again.
+        return self._exchange(prepared, kind=kind, cache=cache, connect_seconds=connect_seconds)
 
     def _exchange(
         self, prepared: requests.PreparedRequest, *, kind: str, cache: str, connect_seconds: float | None
     ) -> Reply:
         url = prepared.url or ""
         sent_at = self._clock.now()
-        # One adapter a request: its pool is the connection, and requests may run in several threads.
-        adapter = _Adapter(_trusting() if self._verify else None)
+        if self._connections is not None:
+            adapter = self._connections.adapter(verify=self._verify)
+        else:
+            # One adapter a request: its pool is the connection, and requests may run in several threads.
+            adapter = _Adapter(_trusting() if self._verify else None)
         try:
             response = adapter.send(
                 prepared,
@@ -232,14 +279,18 @@ class Outgoing:
                 verify=self._verify,
                 proxies=self._proxies,
             )
-            body = _read(response)
+            try:
+                body = _read(response)
+            finally:
+                response.close()
         except requests.RequestException as error:
             failure = _explain(error, url)
             if not isinstance(failure, NotSent):
                 self._record(prepared, sent_at, status=0, length=0, kind=kind, cache=cache)
             raise failure from None
         finally:
-            adapter.close()
+            if self._connections is None:
+                adapter.close()
         status = response.status_code
         self._record(prepared, sent_at, status=status, length=len(body), kind=kind, cache=cache)
         if len(body) > BODY_LIMIT:
@@ -340,5 +391,5 @@ def _explain(error: requests.RequestException, url: str) -> UpstreamError:
     if isinstance(error, requests.exceptions.ConnectionError):
         if "NewConnectionError" in text or "NameResolutionError" in text or "ProxyError" in text:
             return NotSent(f"{shown}: no connection: {_root(error, url)}")
-        return UpstreamError(f"{shown}: the connection broke: {_root(error, url)}")
+        return BrokenConnection(f"{shown}: the connection broke: {_root(error, url)}")
     return UpstreamError(f"{shown}: {_root(error, url)}")

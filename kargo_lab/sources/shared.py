@@ -15,8 +15,10 @@ from kargo_lab.resources.artifacts import CommitDiscovery
 from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts
 from kargo_lab.selection.reasons import Reason
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
+from kargo_lab.sources.lean import Lean
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import CACHE_ENTRIES, DOCKER_HUB, Cache, Limiters
+from kargo_lab.sources.outgoing import Connections
 
 MOST_SELECTORS = 50_000
 Selector = TypeVar("Selector")
@@ -33,7 +35,7 @@ class OperatorSettings:
     Defaults are the code's. The chart that installs Kargo sets `minimum_interval_seconds` to 300.
     `registry_aliases` is the lab's own: a registry's name to the address where a stand-in for it answers, as
     `{"docker.io": "127.0.0.1:5000"}`. Docker Hub's payloads name no host, so without an alias nobody could try them
-    without Docker Hub.
+    without Docker Hub. So is `lean`, which no Kargo has: see `sources.lean`.
     """
 
     minimum_interval_seconds: float = 0.0
@@ -46,6 +48,8 @@ class OperatorSettings:
     allow_credentials_over_http: bool = False
     shared_namespace: str = ""
     registry_aliases: Mapping[str, str] = attrs.field(factory=dict)
+    lean: bool = False
+    lean_window_seconds: float = 30.0
 
     def registry_address(self, registry: str) -> str:
         """Where a registry answers: at its own name, or at that of its stand-in."""
@@ -71,6 +75,7 @@ class Shared:
     ) -> None:
         self.ledger, self.profile, self.settings = ledger, profile, settings or OperatorSettings()
         self.environment, self.workers = dict(environment or {}), workers
+        self.lean = Lean(window_seconds=self.settings.lean_window_seconds) if self.settings.lean else None
         self.limiters = Limiters(profile, per_second=self.settings.registry_rate_limit)
         self._lock = threading.Lock()
         self._selectors: dict[Hashable, Any] = {}
@@ -97,6 +102,11 @@ class Shared:
                 "" if one else registry,
                 Cache(self.settings.image_cache_entries, life_seconds=0.0 if one else _LIFE_SECONDS),
             )
+
+    @property
+    def connections(self) -> Connections | None:
+        """Connections to use again; None where each request has its own, as in Kargo."""
+        return None if self.lean is None else self.lean.connections
 
     @property
     def proxies(self) -> dict[str, str]:
