@@ -25,6 +25,7 @@ from kargo_lab.experiments.timeline import Ticks
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+WHO, NEXT, START, END, LOOK = range(5)  # rows of the state; behind LOOK is when that look ended
 
 
 def simulate(scenario: Scenario) -> Outcome:
@@ -81,6 +82,7 @@ class _Jobs:
 
     warehouse: Numbers
     is_hook: Flags
+    is_final: Flags  # no other of the same Warehouse follows in the step
     number: Numbers  # how many discoveries of the Warehouse came before, where a draw needs to know
     served: Served
 
@@ -125,10 +127,13 @@ class Walk:
         order = np.argsort(time, kind="stable")
         self._hook_time, self._hook_warehouse = time[order], warehouse[order]
         first = np.concatenate([timeline.phases(scenario, name) for name in self._names])
-        self._line_up = np.argsort(first, kind="stable")  # Warehouses by their next poll
-        self._next = first[self._line_up]
-        # Of each Warehouse: last start, last end, and both of the last look that was not refused.
-        self._last = np.full((many, 4), LONG_AGO, dtype=np.int64)
+        order = np.argsort(first, kind="stable")
+        # A row for each Warehouse in the order of their next polls: number, next poll, last start, last end, and both
+        # of the last look that was not refused. `_row` says where a Warehouse stands.
+        self._rows = np.full((6, many), LONG_AGO, dtype=np.int64)
+        self._rows[WHO], self._rows[NEXT] = order, first[order]
+        self._row = np.empty(many, dtype=np.int64)
+        self._row[order] = np.arange(many)
         self._discoveries = np.zeros(many, dtype=np.int64)
         self._counts = np.zeros((len(self._names), 3), dtype=np.int64)
         self._carried = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -148,8 +153,8 @@ class Walk:
 
     def window(self, begin: int, end: int) -> None:
         """Everything that arrives from `begin` to before `end`."""
-        due = int(np.searchsorted(self._next, end))
-        polls, moments = self._line_up[:due], self._next[:due]
+        due = int(np.searchsorted(self._rows[NEXT], end))
+        polls, moments = self._rows[WHO, :due], self._rows[NEXT, :due]
         bounds = np.searchsorted(self._hook_time, (begin, end))
         hooks, times = self._hook_warehouse[slice(*bounds)], self._hook_time[slice(*bounds)]
         hooks, times = np.concatenate((self._carried[0], hooks)), np.concatenate((self._carried[1], times))
@@ -161,7 +166,7 @@ class Walk:
         jobs = self._agree(plain, chain, end)
         accepted = self._admitted(jobs)
         self._find(jobs, accepted, end)
-        self._remember(jobs, accepted)
+        self._remember(jobs, accepted, due)
 
     def _agree(self, plain: tuple[Numbers, Ticks], chain: _Chain, end: int) -> _Jobs:
         """Compute who is served when, and what that makes of the webhooks, until both fit."""
@@ -184,8 +189,8 @@ class Walk:
         place = np.arange(len(chain.warehouse))
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(alive, place, -1))[:-1]))[: len(place)]
         known = before >= chain.group
-        start = np.where(known, starts[before], self._last[chain.warehouse, 0])
-        done = np.where(known, ends[before], self._last[chain.warehouse, 1])
+        start = np.where(known, starts[before], self._rows[START, self._row[chain.warehouse]])
+        done = np.where(known, ends[before], self._rows[END, self._row[chain.warehouse]])
         arrival = np.where(chain.is_hook, np.maximum(chain.moment, done), chain.moment)
         fresh = np.where(chain.is_hook, chain.moment > start, ~known)
         late = fresh & (arrival >= end)
@@ -195,6 +200,10 @@ class Walk:
 
     def _serve(self, plain: tuple[Numbers, Ticks], chain: _Chain, fate: _Fate) -> tuple[_Jobs, Ticks, Ticks]:
         taken = np.flatnonzero(fate.alive)
+        group = chain.group[taken]
+        final = np.concatenate(
+            (np.ones(len(plain[0]), dtype=np.bool_), np.append(np.diff(group) != 0, True)[: len(group)])
+        )
         warehouse = np.concatenate((plain[0], chain.warehouse[taken]))
         arrival = np.concatenate((plain[1], fate.arrival[taken]))
         is_hook = np.concatenate((np.zeros(len(plain[0]), dtype=np.bool_), chain.is_hook[taken]))
@@ -214,7 +223,11 @@ class Walk:
         back[order] = np.arange(len(order))
         place = back[len(plain[0]) :]
         starts[taken], ends[taken] = served.start[place], served.end[place]
-        return _Jobs(warehouse=whose, is_hook=is_hook[order], number=numbers, served=served), starts, ends
+        return (
+            _Jobs(warehouse=whose, is_hook=is_hook[order], is_final=final[order], number=numbers, served=served),
+            starts,
+            ends,
+        )
 
     def _drawn(self, warehouse: Numbers, number: Numbers) -> Ticks:
         shares = chance.many(self.scenario.seed, chance.DURATION, warehouse, number)
@@ -253,7 +266,7 @@ class Walk:
             self._pending = waiting
             return
         warehouse, time = self._event_warehouse[waiting], self._event_time[waiting]
-        looked, ended = self._last[warehouse, 2:].T
+        looked, ended = self._rows[LOOK:, self._row[warehouse]]
         seen = looked >= time
         self._looked[waiting[seen]], self._found[waiting[seen]] = looked[seen], ended[seen]
         waiting, warehouse, time = waiting[~seen], warehouse[~seen], time[~seen]
@@ -274,33 +287,34 @@ class Walk:
             waiting = waiting[~hit]
         self._pending = waiting
 
-    def _remember(self, jobs: _Jobs, accepted: Flags) -> None:
+    def _remember(self, jobs: _Jobs, accepted: Flags, due: int) -> None:
         """The state behind the step; of several discoveries of a Warehouse the last counts."""
-        warehouse, served = jobs.warehouse, jobs.served
-        if accepted.all():
-            self._last[warehouse] = np.stack((served.start, served.end, served.look, served.end), axis=1)
-        else:
-            self._last[warehouse, :2] = np.stack((served.start, served.end), axis=1)
-            self._last[warehouse[accepted], 2:] = np.stack((served.look, served.end), axis=1)[accepted]
+        served, final = jobs.served, jobs.is_final
         if self._numbered:
-            self._discoveries[warehouse] = jobs.number + 1
+            self._discoveries[jobs.warehouse] = jobs.number + 1
         self._count(jobs, accepted)
-        last = np.empty(self._many, dtype=np.int64)
-        place = np.arange(len(warehouse))
-        last[warehouse] = place
-        final = last[warehouse] == place
-        whose, ended = warehouse[final], served.end[final]
-        pause = np.where(accepted[final], self._interval[whose], self._retry)
+        whose, start, end = jobs.warehouse[final], served.start[final], served.end[final]
+        look, look_end, moment = served.look[final], end, end + self._interval[whose]
+        if not accepted.all():
+            look, look_end = self._looks(jobs, accepted, whose)
+            moment = end + np.where(accepted[final], self._interval[whose], self._retry)
         if self.scenario.controller.jitter:
             share = chance.many(self.scenario.seed, chance.JITTER, whose, jobs.number[final])
-            pause = pause + (pause * self.scenario.controller.jitter * share).astype(np.int64)
+            moment = moment + ((moment - end) * self.scenario.controller.jitter * share).astype(np.int64)
         ran = np.zeros(self._many, dtype=np.bool_)
-        ran[warehouse] = True
-        stays = ~ran[self._line_up]
-        line = np.concatenate((self._line_up[stays], whose))
-        moments = np.concatenate((self._next[stays], ended + pause))
-        order = np.argsort(moments, kind="stable")
-        self._line_up, self._next = line[order], moments[order]
+        ran[jobs.warehouse[jobs.is_hook]] = True
+        stays = due + np.flatnonzero(~ran[self._rows[WHO, due:]])
+        rows = np.concatenate((self._rows[:, stays], np.stack((whose, moment, start, end, look, look_end))), axis=1)
+        self._rows = rows[:, np.argsort(rows[NEXT], kind="stable")]
+        self._row[self._rows[WHO]] = np.arange(self._many)
+
+    def _looks(self, jobs: _Jobs, accepted: Flags, whose: Numbers) -> tuple[Ticks, Ticks]:
+        """The last look of each that was not refused, which may be one of long ago."""
+        last = np.empty((2, self._many), dtype=np.int64)
+        last[:, whose] = self._rows[LOOK:, self._row[whose]]
+        last[:, jobs.warehouse[accepted]] = np.stack((jobs.served.look, jobs.served.end))[:, accepted]
+        look, look_end = last[:, whose]
+        return look, look_end
 
     def _count(self, jobs: _Jobs, accepted: Flags) -> None:
         happened = jobs.served.start < self.length
