@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -94,7 +94,8 @@ class Testbed:
     (`process`) or registry:2 (`container`) in place of the embedded registry: its persona is `registry` then, and it
     notifies from its start. `interval` is that of every Warehouse that is watched from now on (Kargo's duration text).
     `seed` makes secrets repeatable. `registry_options` and `git_options` are further arguments of `PlatformRegistry`
-    and `GitHost`: `layers` for faults and quotas in front of them, `losses` for hooks that get lost, `users`.
+    and `GitHost`: `layers` for faults and quotas in front of them, `losses` for hooks that get lost, `users`;
+    `lab_options` are further arguments of `Lab`, as `checks` for verifications.
     """
 
     __test__ = False  # pytest would take the name for a test's
@@ -111,6 +112,7 @@ class Testbed:
         seed: int = 7,
         registry_options: Mapping[str, Any] = MappingProxyType({}),
         git_options: Mapping[str, Any] = MappingProxyType({}),
+        lab_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         registry = registry if backend == "embedded" else "registry"
         for what, name, known in (
@@ -130,12 +132,18 @@ class Testbed:
         self.lab = Lab(
             profile=profiles.get(profile),
             settings=OperatorSettings(
-                minimum_interval_seconds=minimum_interval_seconds, registry_aliases=self._aliases
+                minimum_interval_seconds=minimum_interval_seconds,
+                registry_aliases=self._aliases,
+                # Everything here is HTTP on 127.0.0.1; promotions open pull requests with a token.
+                allow_credentials_over_http=True,
             ),
             seed=seed,
+            **lab_options,
         )
         self.server = Server(Webhook(self.lab))
         self._warehouses: dict[str, dict[str, Any]] = {}
+        self._behind: list[dict[str, Any]] = []
+        self._policies: list[dict[str, Any]] = []
         self._running: list[Any] = []
 
     def _make_registry(self, receiver: str) -> Any:
@@ -212,6 +220,22 @@ class Testbed:
         del self._warehouses[name]
         self._apply()
 
+    def behind(self, *documents: Mapping[str, Any], auto_promotion: Sequence[str] = ()) -> None:
+        """Put Stages, tasks and templates behind the Warehouses; the named Stages are promoted automatically.
+
+        Promotions may write to the Git host and open pull requests there.
+        """
+        self._behind = [dict(each) for each in documents]
+        self._policies = [{"stageSelector": {"name": name}, "autoPromotionEnabled": True} for name in auto_promotion]
+        data = {"username": "lab", "password": self.git.token, "repoURL": "^http://", "repoURLIsRegex": "true"}
+        metadata = {
+            "namespace": PROJECT,
+            "name": "git-credentials",
+            "labels": {"kargo.akuity.io/cred-type": "git"},
+        }
+        self._behind.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+        self._apply()
+
     # Receivers and hooks
 
     def secret(self, name: str) -> str:
@@ -236,10 +260,12 @@ class Testbed:
                 "apiVersion": API,
                 "kind": "ProjectConfig",
                 "metadata": {"namespace": PROJECT, "name": PROJECT},
-                "spec": {"webhookReceivers": entries},
+                "spec": {"webhookReceivers": entries, "promotionPolicies": self._policies},
             }
         )
-        text = "\n---\n".join(json.dumps(document) for document in [*documents, *self._warehouses.values()])
+        text = "\n---\n".join(
+            json.dumps(document) for document in [*documents, *self._warehouses.values(), *self._behind]
+        )
         self.lab.apply(loading.loads(text, profile=self.lab.profile, name="the testbed"))
 
     def receiver_urls(self) -> dict[str, str]:
@@ -249,10 +275,17 @@ class Testbed:
 
     def install_hooks(self) -> None:
         """Register both receivers at their platforms, for every repository; from now on pushes are told."""
-        urls = self.receiver_urls()
-        if self.backend == "embedded":
-            self.registry.add_hook(url=urls["registry"], secret=self.secret("registry"))
-        hook: dict[str, Any] = {"url": urls["git"], "secret": self.secret("git"), "events": ("push",)}
+        for name in self.personas:
+            self.install_hook(name)
+
+    def install_hook(self, platform: str) -> None:
+        """Register the receiver of `registry` or `git` there, in process, for every repository."""
+        hook: dict[str, Any] = {"url": self.receiver_urls()[platform], "secret": self.secret(platform)}
+        if platform == "registry":
+            if self.backend == "embedded":  # others notify by their configuration
+                self.registry.add_hook(**hook)
+            return
+        hook["events"] = ("push", "pull_request")
         if self.personas["git"] != "gitlab":
             self.git.add_hook(**hook, level="system")
             return
