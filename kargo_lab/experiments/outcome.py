@@ -86,7 +86,8 @@ class Outcome:
         """One row a fleet, columns `COLUMNS`.
 
         `wasted` is the share of discoveries that found nothing. `polling_requests` is what polling alone at the same
-        intervals would take, `saved` the share of it that was not needed: negative where webhooks cost more.
+        intervals would take, `saved` the share of it that was not needed: negative where webhooks cost more, and
+        NaN where the quota refused some, as less is then no saving.
         `quota_use` is the mean use of the source's quota by the whole scenario.
         """
         import pandas as pd
@@ -132,5 +133,5 @@ class Outcome:
             "counted_requests": (discoveries - count.refused) * fleet.counted + productive * fleet.new_requests,
             "requests_per_hour": requests / self.scenario.length_seconds * 3600,
             "polling_requests": round(polling),
-            "saved": 1 - requests / polling,
+            "saved": 1 - requests / polling if polling and not count.refused else nothing,
         }

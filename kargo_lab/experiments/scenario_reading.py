@@ -122,7 +122,7 @@ def number(low: float, high: float = float("inf"), *, above: bool = False) -> Re
 
     def read(reader: Reader, value: Any, path: tuple[str | int, ...]) -> Any:
         good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not good or not low <= value <= high or (above and value == low) or value in (float("inf"),):
+        if not good or not low <= value <= high or (above and value == low) or value == float("inf"):
             return reader.wrong(path, f"a number {text} is expected, not {value!r}")
         return float(value)
 

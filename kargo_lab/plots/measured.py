@@ -1,4 +1,4 @@
-"""Plots: tables in, a figure out. Units stand on every axis; the title says what was found."""
+"""What was measured on the testbed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kargo_lab.experiments.latency import Latency
 
 # Okabe and Ito's colours, which most colour-blind readers can tell apart.
@@ -63,5 +65,32 @@ def requests_by_mode(measured: Latency) -> Figure:
     fastest = calls[calls["mode"] == "polling"]["requests_per_push"].max()
     hook = calls[calls["mode"] == "webhook"]["requests_per_push"].min()
     axes.set_title(f"Polling at the shortest interval cost {fastest / hook:.1f} times the requests of webhooks")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def filtering_scorecard(scorecard: pd.DataFrame) -> Figure:
+    """Wasted discoveries of each platform and strategy, one bar a profile. Columns as `experiments.filtering`."""
+    figure = Figure(figsize=(8.0, 5.5), layout="constrained")
+    axes = figure.subplots()
+    rows = scorecard.assign(case=scorecard["platform"] + ", " + scorecard["strategy"])
+    cases, profiles = list(dict.fromkeys(rows["case"])), list(dict.fromkeys(rows["profile"]))
+    height = 0.8 / len(profiles)
+    for number, (profile, colour) in enumerate(zip(profiles, (POLLING, WEBHOOK, "#009E73", "#CC79A7"), strict=False)):
+        of = rows[rows["profile"] == profile].set_index("case").reindex(cases)
+        places = np.arange(len(cases)) + (number - (len(profiles) - 1) / 2) * height
+        axes.barh(places, of["wasted"], height=height, color=colour, label=profile)
+        missed = of["missed"].to_numpy(dtype=float) > 0
+        axes.plot(of["wasted"].to_numpy()[missed] + 0.4, places[missed], "x", color="black")
+    axes.plot([], [], "x", color="black", label="missed some that were needed")
+    axes.set_yticks(np.arange(len(cases)), cases, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("discoveries that a delivery caused and nobody needed (number)")
+    axes.set_ylabel("platform, selection strategy")
+    first, last = (int(rows[rows["profile"] == name]["wasted"].sum()) for name in (profiles[0], profiles[-1]))
+    axes.set_title(
+        f"Wasted discoveries: {first} with {profiles[0]}, {last} with {profiles[-1]}, for the same deliveries"
+    )
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
