@@ -73,7 +73,7 @@ class SubscribedURLs:
         """The outcome of a push, among the Warehouses of `namespace` or, for a cluster receiver, of all."""
         selected: dict[int, Warehouse] = {}
         reasons: dict[int, list[Reason]] = {}
-        for url in sorted(set(push.repo_urls) - {""}):
+        for url in sorted(set(push.repo_urls)):
             for warehouse, subscriptions in self._by_url.get(url, ()):
                 if id(warehouse) in selected or namespace not in (None, warehouse.namespace):
                     continue

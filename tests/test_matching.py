@@ -1,3 +1,4 @@
+import attrs
 import pytest
 
 from kargo_lab import matching
@@ -123,6 +124,92 @@ def test_the_refusal_of_several_subscriptions_tells_all():
     assert all(word in found.left_alone[0][1].text for word in ("'main'", "'release'"))
 
 
+@pytest.mark.parametrize(
+    ("push", "profile", "rule", "text"),
+    [
+        pytest.param(
+            _push(), LATEST, "no-qualifier", "nothing tells what was pushed, so every subscriber is refreshed", id="all"
+        ),
+        pytest.param(
+            _push("x"), PROFILES["v1.6"], "subscribed", "this release refreshes every subscriber", id="in v1.6"
+        ),
+        pytest.param(_push(*MAIN), LATEST, "branch", "'main' is the branch of the subscription", id="the one pushed"),
+    ],
+)
+def test_it_is_told_why_a_warehouse_is_refreshed(push, profile, rule, text):
+    reason = matching.match(push, [_warehouse("a", GIT)], profile).because["p1/a"]
+    assert (reason.rule, reason.text) == (rule, text)
+
+
+BROKEN_TEXT = "allowTagsRegexes: missing )"
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "profile", "rule", "text"),
+    [
+        pytest.param(
+            _warehouse("a", IMAGE),
+            LATEST,
+            "not-subscribed",
+            "no subscription is to a repository that the delivery names",
+            id="another repository",
+        ),
+        pytest.param(
+            _warehouse("a", GIT, namespace="p2"),
+            LATEST,
+            "other-namespace",
+            "a receiver of project 'p1' does not reach other namespaces",
+            id="another project",
+        ),
+        pytest.param(
+            _warehouse("a", BROKEN),
+            RECOMMENDED,
+            "broken-subscription",
+            f"a subscription cannot be used: {BROKEN_TEXT}",
+            id="unusable",
+        ),
+        pytest.param(
+            _warehouse("a", BROKEN),
+            LATEST,
+            "delivery-failed",
+            f"the whole delivery fails: Warehouse p1/a has a subscription that cannot be used: {BROKEN_TEXT}",
+            id="unusable, as Kargo has it",
+        ),
+        pytest.param(
+            _warehouse("a", attrs.evolve(GIT, branch="x"), attrs.evolve(GIT, branch="y")),
+            LATEST,
+            "no-match",
+            "no subscription is concerned: 'main' is not the branch of the subscription, 'x'; "
+            "'main' is not the branch of the subscription, 'y'",
+            id="two subscriptions",
+        ),
+    ],
+)
+def test_it_is_told_why_a_warehouse_is_left_alone(warehouse, profile, rule, text):
+    ((_, reason),) = matching.match(_push(*MAIN), [warehouse], profile, namespace="p1").left_alone
+    assert (reason.rule, reason.text) == (rule, text)
+
+
+def test_an_unusable_subscription_before_a_matching_one_fails_the_delivery():
+    assert matching.match(_push(*MAIN), [_warehouse("a", BROKEN, GIT)]).failure
+
+
+def test_a_repository_that_nobody_subscribes_to_concerns_nobody():
+    assert matching.match(_push(*MAIN, urls=("https://nowhere",)), [_warehouse("a", GIT)]).refresh == ()
+
+
+def test_the_index_knows_a_warehouse_once_for_each_url():
+    warehouse = _warehouse("a", GIT, attrs.evolve(GIT, branch="dev"))
+    index = SubscribedURLs([warehouse])
+    assert (index.subscribers(REPO), index.subscribers("https://nowhere")) == ((warehouse,), ())
+
+
+def test_urls_are_compared_in_the_normal_form_of_the_release():
+    upper = ImageSubscription(repo_url="Ex/App", image_selection_strategy="Lexical")
+    profile, push = PROFILES["v1.8"], _push(urls=("Ex/App",))
+    assert matching.match(push, [_warehouse("a", upper)], profile).refresh
+
+
 def test_generic_subscriptions_have_no_url():
     generic = GenericSubscription(kind="s3", name="files")
     assert _left(matching.match(_push(urls=("",)), [_warehouse("a", generic)])) == {"a": "not-subscribed"}
@@ -169,6 +256,7 @@ UNFOUND = [
     pytest.param(_promotion(state={}), URL, id="no state"),
     pytest.param(_promotion(state={"wait": {"pr": [URL]}}), URL, id="a state of another shape"),
     pytest.param(_promotion(state={"wait": {"pr": {"url": 7}}}), URL, id="a URL that is no text"),
+    pytest.param(_promotion(state={"wait": {"pr": {"url": [URL]}}}), URL, id="a list of URLs"),
 ]
 
 
@@ -231,6 +319,38 @@ BY_IMAGE = ("subscribedURLs", "Equals", "ghcr.io/ex/app")
 )
 def test_a_target_selects(target, selected):
     assert _select(target) == selected
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        (Target(kind="Stage"), "'Stage' cannot be a target; there are Warehouse, Promotion"),
+        (Target(kind="Warehouse", labels=(("env", "In", ()),)), "operator In on label 'env' needs at least one value"),
+        (
+            _indexed(("subscribedURLs", "equals", REPO)),
+            "matchIndices: operator 'equals' is none of Equals, NotEquals",
+        ),
+        (_indexed(("receiverPaths", "Equals", "/x")), "matchIndices: there is no index 'receiverPaths' on Warehouse"),
+        (
+            _indexed(("subscribedURLs", "NotEquals", REPO)),
+            "matchIndices: the cache takes exact matches only, so NotEquals cannot work",
+        ),
+    ],
+)
+def test_it_is_told_why_a_target_selects_nothing(target, text):
+    assert matching.select_targets([target], ALL, [], None) == MatchFailure(None, text)
+
+
+def test_no_warehouse_is_found_by_an_empty_url():
+    generic = _warehouse("g", GenericSubscription(kind="s3", name="files"))
+    assert matching.select_targets([_indexed(("subscribedURLs", "Equals", ""))], [generic], [], None) == ()
+
+
+def test_an_index_holds_the_normal_form_of_the_release():
+    odd = _warehouse("a", GitSubscription(repo_url="https://::1/X"))
+    targets = [_indexed(("subscribedURLs", "Equals", "https://::1/x"))]
+    found = [matching.select_targets(targets, [odd], [], None, PROFILES[name]) for name in ("v1.9", "v1.10")]
+    assert found == [(("Warehouse", "p1", "a"),), ()]
 
 
 def test_targets_of_one_action_are_added_up_and_each_object_counts_once():

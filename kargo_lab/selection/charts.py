@@ -55,7 +55,7 @@ class ChartSelector:
 
     def _read(self, found: str) -> Version | Reason:
         if not self.in_registry:
-            return self.versions.read(found, strict=False)
+            return self.versions.read(found)
         text = found.replace("_", "+")
         if text.startswith("v"):  # strict here is stricter than for tags: no `v` before it
             return refuse("not-a-version", f"{found!r} is no chart tag: those begin with a digit")
@@ -63,7 +63,7 @@ class ChartSelector:
 
     def judge_pushed(self, version: str) -> Reason:
         """Whether a webhook that names `version` may be of interest."""
-        loose = self.versions.judge(version, strict=False)
+        loose = self.versions.judge(version)
         if loose or not self.in_registry or not self.profile.sound_filter:
             return loose
         return self.judge(version)

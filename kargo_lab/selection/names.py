@@ -87,9 +87,9 @@ class VersionRules:
             return refuse("constraint", self.constraint.explain(version))
         return version
 
-    def judge(self, text: str, *, strict: bool | None = None) -> Reason:
+    def judge(self, text: str) -> Reason:
         """Whether `text` is a wanted version."""
-        version = self.read(text, strict=strict)
+        version = self.read(text)
         if isinstance(version, Reason):
             return version
         if self.constraint is None:

@@ -69,6 +69,10 @@ def test_a_tag_with_an_underscore_is_missed_by_kargo_and_not_by_the_sound_filter
     assert bool(_selector(OCI, profile).matches(["1.0.0_build.1"])) is taken
 
 
+def test_the_sound_filter_also_takes_what_kargos_takes():
+    assert _selector(OCI, "recommended").matches(["1.0"])
+
+
 @pytest.mark.parametrize(
     ("found", "rule"),
     [

@@ -213,6 +213,17 @@ def test_knows_whether_commits_are_taken_as_they_come(members, filters):
 COMMIT = CommitFacts(id="c1", date=datetime(2026, 1, 1, tzinfo=UTC), author="A <a@x>", subject="fix: x")
 
 
+@pytest.mark.parametrize(("profile", "built"), [("v1.9", False), ("v1.10", True)])
+def test_an_expression_is_read_as_the_release_does(profile, built):
+    case = _case(expressionFilter='string(b"ab") == "ab"')
+    try:
+        _selector(case, profile)
+    except SelectionError:
+        assert not built
+    else:
+        assert built
+
+
 def test_a_filter_that_is_no_boolean_fails_the_pass():
     with pytest.raises(ExpressionError) as caught:
         _selector(_case(expressionFilter="subject")).expression_reason(COMMIT)

@@ -201,6 +201,44 @@ def test_and_is_fine_since():
     assert selection.build(subscription).platform_reason(image)
 
 
+def test_one_entry_of_a_platform_was_fine_up_to_1_8_too():
+    subscription = ImageSubscription(repo_url="ex/app", platform="linux/amd64")
+    image = _image_of("1.0.0", platforms=(PlatformFacts(os="linux", arch="amd64"),))
+    assert selection.build(subscription, PROFILES["v1.8"]).platform_reason(image)
+
+
+def test_newest_build_fetches_in_the_order_of_the_listing():
+    subscription = ImageSubscription(repo_url="ex/app", image_selection_strategy="NewestBuild")
+    assert selection.build(subscription).shortlist(["a", "c", "b"]) == ("a", "c", "b")
+
+
+def test_the_registry_is_asked_for_the_repository_in_normal_form():
+    reference = selection.build(ImageSubscription(repo_url="Ex/App")).reference
+    assert (reference.registry, reference.repository) == ("index.docker.io", "ex/app")
+
+
+def test_before_the_cleanup_of_urls_a_repository_in_upper_case_was_refused():
+    with pytest.raises(SelectionError, match="repoURL"):
+        selection.build(ImageSubscription(repo_url="Ex/App"), PROFILES["v1.8"])
+
+
+@pytest.mark.parametrize(("profile", "taken"), [("v1.6", False), ("v1.8", True)])
+def test_leading_zeros_are_read_as_the_semver_library_of_the_release_does(profile, taken):
+    subscription = ImageSubscription(repo_url="ex/app", strict_semvers=False)
+    assert bool(selection.build(subscription, PROFILES[profile]).judge("2024.01")) is taken
+
+
+@pytest.mark.parametrize(("profile", "built"), [("v1.8", True), ("latest", False)])
+def test_a_long_constraint_is_read_as_the_semver_library_of_the_release_does(profile, built):
+    subscription = ImageSubscription(repo_url="ex/app", constraint="||".join("1" * 33))
+    try:
+        selection.build(subscription, PROFILES[profile])
+    except SelectionError:
+        assert not built
+    else:
+        assert built
+
+
 def test_an_unknown_strategy_is_refused():
     with pytest.raises(SelectionError, match="imageSelectionStrategy"):
         selection.build(ImageSubscription(repo_url="ex/app", image_selection_strategy="Newest"))

@@ -60,6 +60,7 @@ def test_a_pattern_that_does_not_compile_names_its_list(field):
         ('docs/q"uote.md', '"docs/q\\"uote.md"'),
         ("a\\b", '"a\\\\b"'),
         ("a\x01b\x7f", '"a\\001b\\177"'),
+        ("\ud800", '"\\355\\240\\200"'),
     ],
 )
 def test_git_quotes_odd_names(path, printed):
@@ -69,3 +70,8 @@ def test_git_quotes_odd_names(path, printed):
 def test_a_push_of_an_odd_name_can_be_judged_in_both_spellings():
     rules = _rules({"includePaths": [], "excludePaths": ["docs"]})
     assert rules.judge_push(["docs/\u00e9.md"], quoted_too=True)
+
+
+def test_unless_told_so_it_is_judged_as_the_platform_spells_it():
+    rules = _rules({"includePaths": [], "excludePaths": ["docs"]})
+    assert not rules.judge_push(["docs/\u00e9.md"])

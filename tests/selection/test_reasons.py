@@ -28,5 +28,10 @@ def test_several_are_told_together():
     assert first_accepted([NO, OTHER, NO], NONE) == refuse("none", "nothing fits: a no; another")
 
 
+def test_up_to_three_are_told() -> None:
+    reasons = [NO, OTHER, refuse("no", "a third")]
+    assert first_accepted(reasons, NONE) == refuse("none", "nothing fits: a no; another; a third")
+
+
 def test_of_many_the_first_few_are_told():
     assert first_accepted([NO] * 100_000, NONE) == refuse("none", "nothing fits: a no; and 99997 more")
