@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 STAGE, PROMOTION, ANALYSIS = "stage", "promotion", "analysis"
 
 
+class PassError(LabError):
+    """A pass over a Stage ended with an error; the text says which object is to blame."""
+
+
 class Pipeline:
     """All Stages of one installation. Safe to use from any thread.
 
@@ -186,7 +190,7 @@ class Pipeline:
             seconds = {STAGE: self._stage, PROMOTION: self._promotion, ANALYSIS: self._analysis}[kind](key)
             self._failures.pop(item, None)
         except LabError as error:
-            log.warning("%s: %s", key, error)
+            log.warning("%s", error)
             seconds = self._back_off(item)
         except Exception:  # a pass that breaks must not take its worker along
             log.exception("%s: the pass broke", item)
@@ -223,7 +227,7 @@ class Pipeline:
             self.keeping.write(freight=ended.freight, stages=[(key, ended.status)])
             self._follow(stage, view, ended, before)
         if ended.error:
-            raise PipelineError(f"Stage {key}", ended.error)
+            raise PassError(ended.error)
         seconds = ended.requeue_seconds
         return None if seconds is None or seconds == float("inf") else seconds
 
@@ -343,10 +347,12 @@ class Pipeline:
             promotion = started
         stage, freight = self.stages.get(stage_key), self._inside(promotion)
         if stage is None:
-            return self._finish(promotions.finished(promotion, "Errored", self._now(), f"Stage {stage_key} is gone"))
+            self._finish(promotions.finished(promotion, "Errored", self._now(), f"Stage {stage_key} is gone"))
+            return None
         promotion, seconds = self._executor.advance(promotion, stage, freight, self._keep, lambda: key in self._aborted)
         if promotions.is_finished(promotion):
-            return self._finish(promotion)
+            self._finish(promotion)
+            return None
         return seconds
 
     def _now(self) -> str:

@@ -29,9 +29,9 @@ class Keeping:
         self.stages = {key: values.from_json(document) for key, document in store.objects(STAGE).items()}
         self.promotions: dict[str, Promotion] = {}
         for key, document in store.objects(PROMOTION).items():
-            piece = loading.stored(document)
-            if isinstance(piece, Promotion):
-                self.promotions[key] = piece
+            promotion = loading.stored(document)
+            if isinstance(promotion, Promotion):
+                self.promotions[key] = promotion
         self.analyses = {key: _analysis(document) for key, document in store.objects(ANALYSIS).items()}
 
     def freight(self, namespace: str) -> dict[str, Freight]:
