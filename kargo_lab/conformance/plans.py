@@ -79,8 +79,11 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
     }
     for short in case.setup.get("warehouses", {}):
         names[f"warehouse-{short}"] = f"{case.slug}-{short}"
-    warehouses, repositories, documents = _warehouses(case, namespace, names)
     scope = receiver.get("scope", "project")
+    if kind:
+        names["hash"] = _hash("" if scope == "cluster" else namespace, case.slug, secret)
+        names["formula"] = f"/{kind}/{names['hash']}"  # without the base path that a target may have
+    warehouses, repositories, documents = _warehouses(case, namespace, names)
     entry = None
     if kind:
         key = SECRET_KEYS.get(kind, "secret")
@@ -93,8 +96,11 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
             {
                 "apiVersion": API,
                 "kind": "Promotion",
-                "metadata": {"namespace": namespace, "name": f"{case.slug}-{short}"},
-                **fill(dict(promotion), names),
+                "metadata": {
+                    "namespace": OTHER_PROJECT if promotion.get("project") == "other" else namespace,
+                    "name": f"{case.slug}-{short}",
+                },
+                **fill({key: value for key, value in promotion.items() if key != "project"}, names),
             }
         )
     return Plan(
@@ -225,5 +231,8 @@ def configurations(plans: Iterable[Plan]) -> list[dict[str, Any]]:
 def receiver_path(each: Plan, base_path: str = "") -> str:
     """Kargo's path formula, computed here on purpose and not by the lab's receivers."""
     project = "" if each.scope == "cluster" else each.namespace
-    digest = hashlib.sha256(project.encode() + each.receiver_name.encode() + each.secret).hexdigest()
-    return f"{base_path.rstrip('/')}/{each.receiver_type}/{digest}"
+    return f"{base_path.rstrip('/')}/{each.receiver_type}/{_hash(project, each.receiver_name, each.secret)}"
+
+
+def _hash(project: str, name: str, secret: bytes) -> str:
+    return hashlib.sha256(project.encode() + name.encode() + secret).hexdigest()

@@ -17,7 +17,7 @@ import yaml
 
 from kargo_lab import profiles
 from kargo_lab.conformance.exchange import Exchange, over_http, over_wsgi
-from kargo_lab.conformance.plans import CLUSTER_SECRETS, Plan, configurations, receiver_path
+from kargo_lab.conformance.plans import CLUSTER_SECRETS, OTHER_PROJECT, Plan, configurations, receiver_path
 from kargo_lab.conformance.requests import Request
 from kargo_lab.engine.clock import VirtualClock, WallClock
 from kargo_lab.engine.discovery import NETWORK, Discover
@@ -152,8 +152,8 @@ class Reference:
             found["conditions"][short] = {each.type: [each.status, each.reason] for each in record.status.conditions}
         tokens = self.lab.objects.refreshed_promotions()
         found["promotions"] = {
-            short: tokens.get(f"{plan.namespace}/{plan.case.slug}-{short}", {}).get("token", "")
-            for short in plan.case.setup.get("promotions", {})
+            short: tokens.get(f"{_home(plan, promotion)}/{plan.case.slug}-{short}", {}).get("token", "")
+            for short, promotion in plan.case.setup.get("promotions", {}).items()
         }
         found["receiver"] = self._entry(plan)
         return found
@@ -233,6 +233,10 @@ class Reference:
             self._server.stop()
         if self._lab is not None:
             self._lab.close()
+
+
+def _home(plan: Plan, promotion: Mapping[str, Any]) -> str:
+    return OTHER_PROJECT if promotion.get("project") == "other" else plan.namespace
 
 
 def _looks(plan: Plan) -> bool:
