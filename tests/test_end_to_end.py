@@ -20,7 +20,8 @@ from kargo_lab.receivers import RECEIVERS
 from kargo_lab.testbed import GIT_RECEIVERS, REGISTRY_RECEIVERS, Testbed
 
 CLIENT = "skopeo" if shutil.which("skopeo") else "in process"
-NEVER, OFTEN = "24h", "0.5s"
+NEVER, OFTEN = "24h", "0.3s"
+QUICK = {"registry_rate_limit": 1000.0}  # as much as Kargo waits between requests, tests need not
 ALL_LOST = {"losses": Losses(drop=1.0)}
 AFTER_A_HOOK_SECONDS = 5.0  # it takes about 0.1; the machine may be busy
 AFTER_A_POLL_SECONDS = 6.0  # one interval, and the same
@@ -90,7 +91,7 @@ def push_commit(tmp_path: Path) -> Callable[[Testbed, str], None]:
 
 @pytest.mark.parametrize("persona", REGISTRIES)
 def test_a_pushed_image_becomes_freight_by_its_hook(persona: str, push_image: Any, until: Any) -> None:
-    with Testbed(registry=persona, interval=NEVER) as bed:
+    with Testbed(registry=persona, interval=NEVER, settings=QUICK) as bed:
         push_image(bed, "1.0.0")
         bed.watch("image", bed.image("team/app"))
         assert until(lambda: bed.freight("image") == 1, AFTER_A_HOOK_SECONDS)
@@ -101,7 +102,7 @@ def test_a_pushed_image_becomes_freight_by_its_hook(persona: str, push_image: An
 
 @pytest.mark.parametrize("persona", REGISTRIES)
 def test_an_image_whose_hooks_are_lost_is_found_by_polling(persona: str, push_image: Any, until: Any) -> None:
-    with Testbed(registry=persona, interval=OFTEN, registry_options=ALL_LOST) as bed:
+    with Testbed(registry=persona, interval=OFTEN, registry_options=ALL_LOST, settings=QUICK) as bed:
         push_image(bed, "1.0.0")
         bed.watch("image", bed.image("team/app"))
         assert until(lambda: bed.freight("image") == 1, AFTER_A_HOOK_SECONDS)
@@ -113,7 +114,7 @@ def test_an_image_whose_hooks_are_lost_is_found_by_polling(persona: str, push_im
 
 @pytest.mark.parametrize("persona", GIT_HOSTS)
 def test_a_pushed_commit_becomes_freight_by_its_hook(persona: str, push_commit: Any, until: Any) -> None:
-    with Testbed(git=persona, interval=NEVER) as bed:
+    with Testbed(git=persona, interval=NEVER, settings=QUICK) as bed:
         bed.git.create_repository("team/config")
         push_commit(bed, "first")
         bed.watch("commit", bed.commits("team/config", branch="main"))
@@ -125,7 +126,7 @@ def test_a_pushed_commit_becomes_freight_by_its_hook(persona: str, push_commit: 
 
 @pytest.mark.parametrize("persona", GIT_HOSTS)
 def test_a_commit_whose_hooks_are_lost_is_found_by_polling(persona: str, push_commit: Any, until: Any) -> None:
-    with Testbed(git=persona, interval=OFTEN, git_options=ALL_LOST) as bed:
+    with Testbed(git=persona, interval=OFTEN, git_options=ALL_LOST, settings=QUICK) as bed:
         bed.git.create_repository("team/config")
         push_commit(bed, "first")
         bed.watch("commit", bed.commits("team/config", branch="main"))

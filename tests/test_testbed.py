@@ -21,6 +21,7 @@ from kargo_lab.platforms.registry_process import why_no_process
 from kargo_lab.testbed import GIT_RECEIVERS, REGISTRY_RECEIVERS, Testbed
 
 SECONDS = 5.0
+QUICK = {"registry_rate_limit": 1000.0}  # as much as Kargo waits between requests, tests need not
 HAVE_APIS = sorted(set(CALLS) & (REGISTRY_RECEIVERS.keys() | GIT_RECEIVERS.keys()))
 
 
@@ -76,11 +77,11 @@ def test_ten_testbeds_leave_no_port_thread_process_or_file(
     if backend == "process" and (reason := why_no_process()):
         pytest.skip(reason)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with Testbed(backend=backend, interval="1h") as bed:  # what is loaded once is loaded now
+    with Testbed(backend=backend, interval="1h", settings=QUICK) as bed:  # what is loaded once is loaded now
         use(bed, until)
     before, seen = held(), []
     for _ in range(10):
-        with Testbed(backend=backend, interval="1h") as bed:
+        with Testbed(backend=backend, interval="1h", settings=QUICK) as bed:
             use(bed, until)
             seen += ports(bed)
     assert (held(), [place for place in seen if is_open(place)], list(tmp_path.iterdir())) == (before, [], [])
@@ -108,7 +109,7 @@ def test_what_is_unknown_is_refused_with_what_is_known(wrong: dict[str, str]) ->
 @pytest.mark.parametrize("persona", HAVE_APIS)
 def test_a_hook_registered_by_the_platforms_own_api_tells_of_a_push(persona: str, until: Any) -> None:
     platform = "registry" if persona in REGISTRY_RECEIVERS else "git"
-    with Testbed(**{platform: persona}, interval="24h") as bed:
+    with Testbed(**{platform: persona}, interval="24h", settings=QUICK) as bed:
         if platform == "registry":
             bed.registry.push_image("team/app", "1.0.0")
             bed.watch("it", bed.image("team/app"))
@@ -137,7 +138,7 @@ def test_a_platform_without_such_an_api_says_so(persona: str) -> None:
 
 def test_a_lost_delivery_is_in_the_log_and_can_be_sent_again(until: Any) -> None:
     lost = {"losses": Losses(script={1: Fate(drop=True)})}
-    with Testbed(interval="24h", registry_options=lost) as bed:
+    with Testbed(interval="24h", settings=QUICK, registry_options=lost) as bed:
         bed.registry.push_image("team/app", "1.0.0")
         bed.watch("image", bed.image("team/app"))
         assert until(lambda: bed.freight("image") == 1)
@@ -152,7 +153,7 @@ def test_a_lost_delivery_is_in_the_log_and_can_be_sent_again(until: Any) -> None
 
 def test_a_fault_between_discovery_and_registry_is_got_over(until: Any) -> None:
     broken = Faults(FaultRule(path="/tags/list", times=1, fault=Fault(status=503)))
-    with Testbed(interval="24h", registry_options={"layers": [broken.wrap]}) as bed:
+    with Testbed(interval="24h", settings=QUICK, registry_options={"layers": [broken.wrap]}) as bed:
         bed.registry.push_image("team/app", "1.0.0")
         bed.watch("image", bed.image("team/app"))
         assert until(lambda: bed.freight("image") == 1)
@@ -161,7 +162,9 @@ def test_a_fault_between_discovery_and_registry_is_got_over(until: Any) -> None:
 
 def test_what_the_quota_charges_is_what_the_ledger_counts_for_each_warehouse(until: Any) -> None:
     quota = Quota.docker_hub()
-    with Testbed(registry="docker-hub", interval="24h", registry_options={"layers": [quota.wrap]}) as bed:
+    with Testbed(
+        registry="docker-hub", interval="24h", settings=QUICK, registry_options={"layers": [quota.wrap]}
+    ) as bed:
         bed.registry.push_image("team/app", "1.0.0")
         bed.registry.push_image("team/app", "1.1.0")
         bed.watch("newest", bed.image("team/app", constraint="^1.0.0", discoveryLimit=1))
