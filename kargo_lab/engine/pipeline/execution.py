@@ -137,7 +137,9 @@ class Executor:
                 return Result(status=ERRORED, message="`config` must be a mapping")
             return run(config, self._work(promotion, step))
         except PipelineError as error:
-            return Result(status=ERRORED, message=str(error).removeprefix(f"Promotion {promotion.key}, "))
+            return Result(
+                status=ERRORED, message=str(error).removeprefix(f"Promotion {promotion.key}, step {step.alias}: ")
+            )
         except LabError as error:
             return Result(status=ERRORED, message=str(error))
 
