@@ -3,6 +3,9 @@
 `expressions-more.json` holds an environment in the notation of `expressions.json`, and rows of
 expression and result: `compile-error`, `run-error`, or the value with its Go type, texts in base64
 and floats as bits. Most rows were made at random, so as to reach what nobody thinks of.
+
+Of those that were refused, `expression-errors.json` has one for each kind of mistake, with the stage, the
+place in characters and the words: the stage is what expr-lang was asked for, the place and the words are ours.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import durations, expressions
 from kargo_lab.rules.expressions import values
@@ -23,7 +28,9 @@ from kargo_lab.rules.expressions.dates import Duration, Location, Month, Time, W
 from kargo_lab.rules.expressions.layouts import RFC3339_NANO, format_time
 from kargo_lab.rules.expressions.moments import time_text
 
-EXECUTED = json.loads((Path(__file__).parents[2] / "data" / "expressions-more.json").read_text())
+DATA = Path(__file__).parents[2] / "data"
+EXECUTED = json.loads((DATA / "expressions-more.json").read_text())
+ERRORS = json.loads((DATA / "expression-errors.json").read_text())
 FUNCTIONS: dict[str, values.Function] = {
     "add": values.Function("add", lambda a, b: values.wrapped(a + b), (int, int)),
     "greet": values.Function("greet", lambda name: f"Hello, {name}", (str,)),
@@ -99,3 +106,16 @@ def test_everything_that_was_executed_comes_out_the_same() -> None:
     rows = EXECUTED["rows"]
     misfits = [(text, result, outcome(text, variables)) for text, result in rows if outcome(text, variables) != result]
     assert (len(rows), misfits) == (len(rows), [])
+
+
+VARIABLES = given(EXECUTED["environment"])
+
+
+@pytest.mark.parametrize(
+    ("text", "stage", "position", "message"), [pytest.param(*row, id=ascii(row[0][:60])) for row in ERRORS]
+)
+def test_an_error_says_what_is_wrong_and_where(text: str, stage: str, position: int, message: str) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        expressions.compile(text).run(VARIABLES)
+    error = refused.value
+    assert (error.stage, error.position, error.message, error.text) == (stage, position, message, text)
