@@ -113,6 +113,7 @@ class Testbed:
         registry_options: Mapping[str, Any] = MappingProxyType({}),
         git_options: Mapping[str, Any] = MappingProxyType({}),
         lab_options: Mapping[str, Any] = MappingProxyType({}),
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         registry = registry if backend == "embedded" else "registry"
         for what, name, known in (
@@ -136,6 +137,7 @@ class Testbed:
                 registry_aliases=self._aliases,
                 # Everything here is HTTP on 127.0.0.1; promotions open pull requests with a token.
                 allow_credentials_over_http=True,
+                **settings,
             ),
             seed=seed,
             **lab_options,
