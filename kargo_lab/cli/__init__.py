@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, _Command] = MappingProxyType(
         "conformance": _Command("kargo_lab.cli.conformance:group", "Judge a webhook receiver by the suite's cases."),
         "receivers": _Command("kargo_lab.cli.receivers:command", "Print the URLs to register at each platform."),
         "serve": _Command("kargo_lab.cli.serve:command", "Run the reference implementation as a server."),
+        "status": _Command("kargo_lab.cli.status:command", "Show what is in each Stage."),
         "testbed": _Command("kargo_lab.cli.testbed:group", "Start platforms, reference and board together."),
         "send": _Command("kargo_lab.cli.send:command", "Deliver a realistic, correctly signed request."),
         "record": _Command("kargo_lab.cli.record:command", "Keep what a real platform sends, redacted."),

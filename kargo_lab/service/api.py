@@ -22,6 +22,7 @@ from kargo_lab.errors import LabError, ManifestError
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import ProjectConfig, Secret
 from kargo_lab.resources.warehouse import Warehouse
+from kargo_lab.service import pipeline_api
 
 PREFIX = "/lab/v1"
 MOST_ROWS = 10_000
@@ -40,6 +41,7 @@ def create_app(lab: Lab) -> Flask:
     app.register_blueprint(blueprint)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(LabError, _lab_error)
+    pipeline_api.refuse(app)
     return app
 
 
@@ -240,3 +242,6 @@ def step() -> Response:
         raise BadRequest('expected {"seconds": n} with n from 0 to 1000000000')
     passes = lab.run_until(lab.clock.monotonic() + seconds)
     return jsonify(time=lab.clock.now().isoformat(), passes=passes)
+
+
+pipeline_api.register(blueprint, _lab, _count)
