@@ -99,6 +99,12 @@ class _Adapter(HTTPAdapter):
             quiet = type("QuietPool", (classes["https"],), {"_validate_conn": _connect})
             self.poolmanager.pool_classes_by_scheme = {**classes, "https": quiet}
 
+    def close_pools(self) -> None:
+        """Close what is kept now; urllib3 would leave it to the garbage collector."""
+        pools = self.poolmanager.pools
+        for key in pools.keys():
+            pools[key].close()
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave the pool as it is where the shared context already knows whom to trust."""
         if verify is True and self._context is not None:
@@ -150,6 +156,7 @@ class Connections:
         """Let go of all of them."""
         with self._lock:
             for adapter in self._adapters.values():
+                adapter.close_pools()
                 adapter.close()
             self._adapters.clear()
 
