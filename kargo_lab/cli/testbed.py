@@ -38,7 +38,12 @@ SAMPLES = {
 
 @click.group()
 def group() -> None:
-    """Start platforms, reference and board together."""
+    """Start platforms, reference and board together.
+
+    \b
+    Example:
+      kargo-lab testbed up
+    """
 
 
 @group.command()
