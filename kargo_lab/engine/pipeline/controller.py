@@ -404,14 +404,14 @@ class Pipeline:
 
     def _finish(self, promotion: Promotion) -> None:
         with self.changed:
+            freight = f"{promotion.namespace}/{promotion.freight}"
+            self._tracer.of_freight(freight, PROMOTION_ENDED, f"Promotion/{promotion.name}", promotion.status.phase)
             self._keep(promotion)
             self._aborted.discard(promotion.key)
             self._executor.forget(promotion)
             phase, key = promotion.status.phase, f"{promotion.namespace}/{promotion.stage}"
             message = promotion.status.message or f"Promotion to Stage {promotion.stage}: {phase}"
             self._event(promotion.namespace, f"Promotion/{promotion.name}", f"Promotion{phase}", message)
-            freight = f"{promotion.namespace}/{promotion.freight}"
-            self._tracer.of_freight(freight, PROMOTION_ENDED, f"Promotion/{promotion.name}", phase)
             current = self.keeping.status(key).current
             again = current is not None and promotion.freight in current.freight.values()
             if phase == "Succeeded" and again and current is not None and current.verification is not None:
