@@ -153,14 +153,18 @@ def _fill(bed: Testbed) -> None:
 
 
 def _watch(bed: Testbed, over: threading.Event, *, quiet: bool) -> None:
-    told = 0
+    """Tell what happens, until it is over."""
+    pieces_told = deliveries_told = 0
     while not over.wait(LOOK_SECONDS):
-        pieces = bed.lab.freight()
-        for piece in () if quiet else pieces[told:]:
+        deliveries, pieces = bed.deliveries, bed.lab.freight()
+        for name, row in () if quiet else deliveries[deliveries_told:]:
+            answer = f"{row.status} " if row.status else ""
+            click.echo(f"{name} told {row.event} of {row.about}: {answer}{row.outcome} after {row.seconds:.3f} s")
+        for piece in () if quiet else pieces[pieces_told:]:
             what = [f"{image.repo_url}:{image.tag}" for image in piece.images]
             what += [f"{commit.repo_url} {commit.id[:7]}" for commit in piece.commits]
             click.echo(f"Freight {piece.alias} of Warehouse {piece.origin.name}: {', '.join(what)}")
-        told = len(pieces)
+        deliveries_told, pieces_told = len(deliveries), len(pieces)
 
 
 def facts(bed: Testbed, api_url: str) -> dict[str, Any]:
@@ -209,8 +213,8 @@ def _next(bed: Testbed, api_url: str, urls: dict[str, str]) -> dict[str, list[st
         "register the hooks by API": [f"kargo-lab testbed hooks install --api {origin}"],
         "look": [
             f"curl -s '{api_url}/freight?namespace=testbed'",
-            f"curl -s {api_url}/platforms/registry/deliveries",
-            f"curl -s {api_url}/burn",
+            f"kargo-lab testbed deliveries --api {origin}",
+            f"kargo-lab testbed burn --api {origin}",
         ],
     }
 
@@ -244,13 +248,97 @@ def screen(shown: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def _ask(method: str, api_url: str, path: str, **options: Any) -> Any:
+    """What the lab API of a running testbed answers. Raises UsageError for a refusal, UpstreamError for silence."""
+    import requests
+
+    try:
+        answer = requests.request(method, f"{api_url.rstrip('/')}/lab/v1{path}", timeout=30, **options)
+        body = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise UpstreamError(f"no testbed answers at {api_url}: {error}") from error
+    if not answer.ok:
+        message = str(body.get("error", answer.text))
+        raise UsageError(message) if answer.status_code in (400, 404) else UpstreamError(message)
+    return body
+
+
+api_option = click.option(
+    "--api", "api_url", default=f"http://{DEFAULT_API}", show_default=True, help="The testbed's lab API."
+)
+
+
+@group.command()
+@api_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def deliveries(api_url: str, as_json: bool) -> None:
+    """Show what every platform of a running testbed delivered, and how that went.
+
+    \b
+    Example:
+      kargo-lab testbed deliveries
+    """
+    names = [item["name"] for item in _ask("GET", api_url, "/platforms")["items"]]
+    rows = [
+        {"platform": name, **row}
+        for name in names
+        for row in _ask("GET", api_url, f"/platforms/{name}/deliveries")["items"]
+    ]
+    rows.sort(key=lambda row: str(row["time"]))
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    columns = ("platform", "time", "event", "about", "attempt", "outcome", "status", "guid")
+    _table(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+@group.command()
+@click.argument("platform")
+@click.argument("guid")
+@api_option
+def redeliver(platform: str, guid: str, api_url: str) -> None:
+    """Let PLATFORM (registry or git) send the delivery GUID once more.
+
+    \b
+    Example:
+      kargo-lab testbed redeliver git 0b7c5f3e-3f1e-5d0a-9c53-0f0f2f7f9a11
+    """
+    _ask("POST", api_url, f"/platforms/{platform}/deliveries/{guid}/redeliver")
+    click.echo(f"{platform} sends {guid} once more")
+
+
+@group.command()
+@api_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def burn(api_url: str, as_json: bool) -> None:
+    """Show what discovery has cost so far, by Warehouse and strategy: requests, and those that quotas count.
+
+    \b
+    Example:
+      kargo-lab testbed burn
+    """
+    rows = _ask("GET", api_url, "/burn")["items"]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    columns = ("warehouse", "subscription", "strategy", "source", "requests", "counted")
+    _table(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+def _table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    lines = [list(columns), *rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
 @group.group()
 def hooks() -> None:
     """Hooks from the platforms to the receivers."""
 
 
 @hooks.command()
-@click.option("--api", "api_url", default=f"http://{DEFAULT_API}", show_default=True, help="The testbed's lab API.")
+@api_option
 @click.option("--image", default=IMAGE, show_default=True, help="The image's repository.")
 @click.option("--repository", default=CONFIG, show_default=True, help="The Git repository.")
 def install(api_url: str, image: str, repository: str) -> None:
@@ -262,17 +350,11 @@ def install(api_url: str, image: str, repository: str) -> None:
     Example:
       kargo-lab testbed hooks install
     """
-    import requests
-
     for name, target in (("registry", image), ("git", repository)):
-        place = f"{api_url.rstrip('/')}/lab/v1/platforms/{name}/hooks"
+        place = f"/platforms/{name}/hooks"
         try:
-            answer = requests.post(place, json={"repository": target}, timeout=30)
-            if answer.status_code == 400:  # no API for hooks: the sentence says so
-                click.echo(f"{name}: {answer.json()['error']}", err=True)
-                answer = requests.post(place, json={}, timeout=30)
-            if not answer.ok:
-                raise UpstreamError(f"{name}: {answer.json().get('error', answer.text)}", status=answer.status_code)
-        except (requests.RequestException, ValueError) as error:
-            raise UpstreamError(f"no testbed answers at {api_url}: {error}") from error
-        click.echo(f"{name}: the hook for {target} was registered by {answer.json()['by']}")
+            made = _ask("POST", api_url, place, json={"repository": target})
+        except UsageError as error:  # no API for hooks: the sentence says so
+            click.echo(f"{name}: {error}", err=True)
+            made = _ask("POST", api_url, place, json={})
+        click.echo(f"{name}: the hook for {target} was registered by {made['by']}")

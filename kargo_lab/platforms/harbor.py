@@ -179,6 +179,14 @@ class Harbor(PlatformRegistry):
                 self.executions.remove(one)
         super()._send(hook, outgoing)
 
+    def remove_project(self, project: Project) -> None:
+        """With its policies, whose hooks would otherwise wait for a project of the same name."""
+        for policy in [one for one in self.policies.values() if one.project == project.id]:
+            for hook in policy.hooks:
+                self.remove_hook(hook)
+            del self.policies[policy.id]
+        del self.records.projects[project.name]
+
     def project(self, name_or_id: str) -> Project:
         """By name, or by number unless the call says that it is a name. Raises CallError."""
         named = request.headers.get("X-Is-Resource-Name", "").lower() in ("true", "1")

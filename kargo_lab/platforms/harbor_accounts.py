@@ -91,6 +91,11 @@ def _show(robot: Robot) -> Item:
     }
 
 
+def _is_permission(value: Any) -> bool:
+    access = value.get("access") if isinstance(value, dict) else None
+    return isinstance(access, list) and all(isinstance(each, dict) for each in access)
+
+
 def _make_robot(harbor: Harbor) -> Response:
     administrator()
     body = given()
@@ -100,8 +105,8 @@ def _make_robot(harbor: Harbor) -> Response:
         raise CallError(400, f"bad request robot level input: {level}")
     if not isinstance(name, str) or not name:
         raise CallError(400, "bad request empty or invalid robot name")
-    if not isinstance(permissions, list) or not permissions or not all(isinstance(each, dict) for each in permissions):
-        raise CallError(400, "bad request empty permission")
+    if not isinstance(permissions, list) or not permissions or not all(_is_permission(each) for each in permissions):
+        raise CallError(400, "bad request: permissions are a list of objects with a list of access objects")
     if level == "project" and len(permissions) != 1:
         raise CallError(400, "bad request permission: a robot of a project belongs to one")
     namespace = str(permissions[0].get("namespace", ""))

@@ -14,7 +14,7 @@ from kargo_lab.platforms.chart_packages import CONFIG_MEDIA_TYPE
 from kargo_lab.platforms.harbor_calls import CallError, Item, Route, caller, created, flag, given, listed
 from kargo_lab.platforms.harbor_projects import repository
 from kargo_lab.platforms.harbor_records import RepositoryRecord, stamp
-from kargo_lab.platforms.registry_content import is_tag, push_event
+from kargo_lab.platforms.registry_content import is_name, is_tag, push_event
 from kargo_lab.platforms.registry_events import DELETE
 from kargo_lab.platforms.registry_manifests import DOCKER_MANIFEST, INDEXES, OCI_MANIFEST, read
 from kargo_lab.platforms.registry_storage import StoredManifest
@@ -177,6 +177,8 @@ def _copy(harbor: Harbor, project: str, name: str) -> Response:
     if not separator or "/" not in source:
         raise CallError(400, f"invalid artifact reference {request.args.get('from', '')!r}")
     target = f"{harbor.project(project).name}/{unquote(name)}"
+    if not is_name(target):
+        raise CallError(400, f"invalid repository name {target!r}")
     account = _may(harbor, target, "push")
     if "pull" not in harbor.records.actions(account, source):
         raise CallError(403, "forbidden")

@@ -53,7 +53,7 @@ def given() -> Item:
     """The JSON object in the request's body; refused where it is something else."""
     body = request.get_json(force=True, silent=True)
     if not isinstance(body, dict):
-        raise CallError(400, "parsing body body from \"\" failed, because the body is no JSON object")  # fmt: skip
+        raise CallError(400, "the body is no JSON object")
     return body
 
 

@@ -106,7 +106,7 @@ def _remove(harbor: Harbor, project: str) -> Response:
     old = owned(harbor, project)
     if harbor.records.counts()[old.name]:
         raise CallError(412, f"the project {old.name} contains repositories, can not be deleted")
-    del harbor.records.projects[old.name]
+    harbor.remove_project(old)
     return Response("", 200)
 
 

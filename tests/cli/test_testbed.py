@@ -19,9 +19,16 @@ import pytest
 import requests
 
 from kargo_lab.cli.testbed import screen
+from kargo_lab.platforms.containers import why_no_container
+from kargo_lab.platforms.registry_container import IMAGE
 from kargo_lab.platforms.registry_process import why_no_process
 
 SECONDS = 15.0
+WHY_NOT: dict[str, Callable[[], str | None]] = {
+    "embedded": lambda: None,
+    "process": why_no_process,
+    "container": lambda: why_no_container(IMAGE),
+}
 US = (sys.executable, "-m", "kargo_lab")
 
 
@@ -88,7 +95,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only Linux tells who runs")
-@pytest.mark.parametrize("backend", ["embedded", "process"])
+@pytest.mark.parametrize("backend", ["embedded", "process", pytest.param("container", marks=pytest.mark.containers)])
 @pytest.mark.parametrize(
     ("number", "status"),
     [
@@ -97,8 +104,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         pytest.param(signal.SIGKILL, -signal.SIGKILL, id="kill -9"),
     ],
 )
-def test_nothing_is_left(tmp_path: Path, backend: str, number: int, status: int) -> None:
-    if backend == "process" and (reason := why_no_process()):
+def test_nothing_is_left(
+    tmp_path: Path, backend: str, number: int, status: int, request: pytest.FixtureRequest
+) -> None:
+    if reason := WHY_NOT[backend]():
+        if backend == "container" and request.config.getoption("--require-containers", default=False):
+            pytest.fail(reason)
         pytest.skip(reason)
     with up(tmp_path, "--backend", backend) as (process, facts):
         urls = [facts["webhooks"], facts["api"], *(part["url"] for part in facts["platforms"].values())]
@@ -142,9 +153,16 @@ def test_the_command_to_send_a_hook_by_hand_works(running: dict[str, Any]) -> No
     assert (done.returncode, "refreshed 1 warehouse(s)" in done.stdout) == (0, True), done.stderr
 
 
+def lines(command: list[str]) -> list[str]:
+    """What one of our commands prints."""
+    return run(*command[1:]).stdout.splitlines()
+
+
 def test_the_commands_to_look_are_answered(running: dict[str, Any]) -> None:
-    urls = [shlex.split(command)[-1] for command in running["next"]["look"]]
-    assert [requests.get(url, timeout=10).status_code for url in urls] == [200] * len(urls)
+    freight, deliveries, burn = (shlex.split(command) for command in running["next"]["look"])
+    assert requests.get(freight[-1], timeout=10).status_code == 200
+    assert run(*deliveries[1:]).stdout.startswith("platform  time")
+    assert until(lambda: ["testbed/image", "0", "SemVer"] in [line.split()[:3] for line in lines(burn)])
 
 
 def test_the_command_to_push_a_commit_makes_freight(running: dict[str, Any], tmp_path: Path) -> None:
@@ -159,6 +177,9 @@ def test_the_command_to_push_a_commit_makes_freight(running: dict[str, Any], tmp
     (command,) = running["next"]["push a commit"]
     subprocess.run(command, shell=True, check=True, capture_output=True, cwd=tmp_path, timeout=30)
     assert until(lambda: len(requests.get(freight, timeout=10).json()["items"]) == 2)
+    api = ("--api", running["api"].removesuffix("/lab/v1"))
+    (told,) = [row for row in json.loads(run("testbed", "deliveries", "--json", *api).stdout) if row["event"] == "push"]
+    assert run("testbed", "redeliver", told["platform"], told["guid"], *api).returncode == 0
 
 
 def test_without_a_testbed_hooks_cannot_be_installed() -> None:
