@@ -73,8 +73,7 @@ def _target(given_target: Any) -> Item:
         raise CallError(400, f"unsupported notify type {target['type']}")
     if not isinstance(target["address"], str) or not isinstance(target["auth_header"], str):
         raise CallError(400, "address and auth_header are texts")
-    parts = urlsplit(target["address"])
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_address(target["address"]):
         raise CallError(400, f"invalid url: {target['address']!r}")
     wanted = given_target.get("payload_format") or ""
     if wanted and target["type"] == "slack":
@@ -82,6 +81,15 @@ def _target(given_target: Any) -> Item:
     if wanted and wanted not in FORMATS[target["type"]]:
         raise CallError(400, f"unsupported payload format {wanted}")
     return {**target, "payload_format": wanted or "Default"}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # read for its check
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _read_policy(harbor: Harbor, project: Project, body: Item, number: int) -> Policy:

@@ -362,6 +362,7 @@ def test_a_policy_is_made_read_changed_and_removed(harbor: Harbor, ask: Any) -> 
         pytest.param({"event_types": []}, 400, id="no event"),
         pytest.param({"event_types": ["UPLOAD_CHART"]}, 400, id="an event of the past"),
         pytest.param({"targets": [{"type": "http", "address": "nowhere"}]}, 400, id="no address"),
+        pytest.param({"targets": [{"type": "http", "address": "http://["}]}, 400, id="half an address"),
         pytest.param({"targets": [{"type": "mail", "address": HOOK}]}, 400, id="an unknown type"),
         pytest.param(
             {"targets": [{"type": "http", "address": HOOK, "payload_format": "XML"}]}, 400, id="an unknown format"
