@@ -80,7 +80,10 @@ class VirtualClock:
         """Move on to a moment as `monotonic()` counts; one that has passed changes nothing."""
         with self._lock:
             # Rounded up, as above: a clock that stopped short of the moment would be sent there without end.
-            self._microseconds = max(self._microseconds, -int(-monotonic * 1e6 // 1))
+            target = -int(-monotonic * 1e6 // 1)
+            # The product may have been rounded down to a whole number that is still short of the moment.
+            target += target / 1e6 < monotonic
+            self._microseconds = max(self._microseconds, target)
 
 
 def _rounded_up(seconds: float) -> int:
