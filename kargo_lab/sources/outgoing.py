@@ -102,7 +102,7 @@ class _Adapter(HTTPAdapter):
     def close_pools(self) -> None:
         """Close what is kept now; urllib3 would leave it to the garbage collector."""
         pools = self.poolmanager.pools
-        for key in pools.keys():
+        for key in list(pools.keys()):
             pools[key].close()
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
