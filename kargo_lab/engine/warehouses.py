@@ -123,9 +123,11 @@ class Warehouses:
             return self._queue.take(self._clock.monotonic())
 
     def next_moment(self) -> float | None:
-        """When the next timer lies just behind, as `Clock.monotonic()` counts; None without timers."""
+        """When the next timer lies just behind, as `Clock.monotonic()` counts; None without timers or workers."""
         with self.changed:
-            if self._queue.has_ready and self._queue.active < self.settings.concurrent_reconciles:
+            if self._queue.active >= self.settings.concurrent_reconciles:
+                return None  # whatever is due waits for a worker, and no moment brings one
+            if self._queue.has_ready:
                 return self._clock.monotonic()
             moment = self._queue.next_moment()
         return None if moment is None else moment + TICK_SECONDS

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 import pytest
 
+from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.errors import UsageError
 from kargo_lab.experiments import fast, formulas, timeline, virtual
 from kargo_lab.experiments.chance import Span
@@ -37,7 +38,7 @@ POLLING = Scenario(
 )
 HYBRID = attrs.evolve(
     POLLING,
-    length_seconds=6 * DAY,
+    length_seconds=18 * DAY,
     fleets={
         "f": attrs.evolve(
             POLLING.fleets["f"],
@@ -150,3 +151,11 @@ def test_a_length_that_is_drawn_is_refused() -> None:
     drawn = attrs.evolve(POLLING, fleets={"f": attrs.evolve(POLLING.fleets["f"], discovery=Span(1.0, "exponential"))})
     with pytest.raises(UsageError, match="fixed length"):
         virtual.simulate(drawn)
+
+
+def test_a_clock_that_is_sent_to_a_moment_is_never_before_it() -> None:
+    for microseconds in range(10**9, 10**9 + 200_000, 7):
+        moment = microseconds / 1e6 + 0.1
+        clock = VirtualClock()
+        clock.advance_to(moment)
+        assert clock.monotonic() >= moment
