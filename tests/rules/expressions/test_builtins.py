@@ -8,8 +8,12 @@ import pytest
 
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import expressions
+from kargo_lab.rules.expressions import Time
+from kargo_lab.rules.expressions.dates import UTC
 
-VARIABLES: dict[str, Any] = {"t": True, "a": "x", "f": 1.5, "n": None, "xs": [3, 1], "m": {"k": 1}, "i": 3}
+VARIABLES: dict[str, Any] = {
+    "t": True, "a": "x", "f": 1.5, "n": None, "xs": [3, 1], "m": {"k": 1}, "i": 3, "tm": Time(0, UTC), "o": object()
+}  # fmt: skip
 
 
 def run(text: str) -> Any:
@@ -59,6 +63,18 @@ def run(text: str) -> Any:
         ("bitushr(-1, 64)", 0),
         ("bitushr(-1, 63)", 1),
         ("bitnand(6, 3)", 4),
+        ("first(xs)", 3),
+        ("last(xs)", 1),
+        ("first(n)", None),
+        ('get(fromPairs([["a", 1]]), "z")', None),
+        ("type(get(groupBy(xs, #), 99))", "nil"),
+        ('type(get(tm, "Year"))', "func"),
+        ('get(tm, "Nope")', None),
+        ('get(tm.Location(), "Nope")', None),
+        ("get(i, 1)", None),
+        ("type(o)", "unknown"),
+        ('date(timezone("Asia/Kolkata"), "2026-03-01 10:00:00").UTC().Hour()', 4),
+        ("len(flatten(reduce(1..10001, [#acc], 1)))", 1),
     ],
 )
 def test_a_built_in_gives(text: str, value: Any) -> None:
@@ -83,6 +99,13 @@ def test_a_built_in_gives(text: str, value: Any) -> None:
         ('float("0x_Xp0")', "invalid operation: float(0x_Xp0)"),
         ('float("1._5")', "invalid operation: float(1._5)"),
         ('float("0x1p99999")', "invalid operation: float(0x1p99999)"),
+        ("len(f)", "invalid argument for len (type float64)"),
+        ("keys(f)", "cannot get keys from float64"),
+        ("values(f)", "cannot get values from float64"),
+        ("toPairs(f)", "cannot transform to pairs float64"),
+        ("sort(xs, i)", "sort order argument must be a string (got int)"),
+        ("get(tm, i)", "interface conversion: interface {} is int, not string"),
+        ("flatten(reduce(1..10002, [#acc], 1))", "recursion depth exceeded"),
         ("abs(a)", "invalid argument for abs (type string)"),
         ("ceil(a)", "invalid argument for ceil (type string)"),
         ("floor(t)", "invalid argument for floor (type bool)"),
