@@ -146,7 +146,7 @@ def _warehouses(
             (found[0], f"{case.slug}/{found[1].removesuffix('.git').rstrip('/')}".lower())
             for found in _STRATEGY_REPOSITORY.findall(str(spec))
         )
-        spec.setdefault("interval", case.setup.get("interval", "1h"))
+        spec.setdefault("interval", case.setup.get("interval", "24h"))
         spec = fill(spec, names)
         where = OTHER_PROJECT if home == "other" else namespace
         metadata: dict[str, Any] = {"namespace": where, "name": f"{case.slug}-{short}"}

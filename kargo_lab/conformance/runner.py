@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SILENT_AFTER = 8  # deliveries in a row without any answer, after which a target counts as dead
 _EFFECTS = ("refreshed", "promotions", "discovered", "freight", "requests", "condition", "receiver")
+TIME = "time"  # the feature of a target that can let time pass
 Progress = Callable[[Result, int, int], None]
 
 
@@ -88,26 +89,39 @@ def run(
             )
     trials = [_Trial(plan=plan(case, world.addresses, seed)) for case in wanted]
     try:
-        world.prepare([trial.plan for trial in trials if target.looks_at(trial.plan)])
+        for trial in trials:
+            if target.looks_at(trial.plan):
+                _guarded(trial, partial(world.prepare, [trial.plan]))
         target.open([trial.plan for trial in trials], world)
     except LabError as error:
         for trial in trials:
             trial.error = f"the target could not be set up: {error}"
     pulse = _Pulse()
+    together = [trial for trial in trials if TIME not in trial.plan.case.features]
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
-        list(pool.map(lambda trial: _steps(trial, target, world, pulse), trials))
-    if any(trial.pending for trial in trials):
-        target.settle([trial.plan for trial in trials if trial.pending])
+        list(pool.map(lambda trial: _steps(trial, target, world, pulse), together))
+    _look(together, target)
+    for trial in trials:
+        if TIME in trial.plan.case.features:  # time passes for everybody, so these come last and alone
+            _steps(trial, target, world, pulse)
+            _look([trial], target)
     done = len(results)
     for trial in trials:
-        for check in trial.pending:
-            _guarded(trial, check)
         result = _result(trial)
         results[trial.plan.case.id] = result
         done += 1
         if progress is not None:
             progress(result, done, len(cases))
     return [results[case.id] for case in cases]
+
+
+def _look(trials: Sequence[_Trial], target: Target) -> None:
+    """Wait once for the effects of all these cases, then judge them."""
+    if any(trial.pending for trial in trials):
+        target.settle([trial.plan for trial in trials if trial.pending])
+    for trial in trials:
+        for check in trial.pending:
+            _guarded(trial, check)
 
 
 def _why_not(case: Case, target: Target) -> str | None:
@@ -213,9 +227,14 @@ def _judge_effects(
     for what in ("discovered", "freight", "condition"):
         if what in expect:
             trial.seen_by.add("state")
-            trial.differences += judging.judge_lists(
-                what, expect[what], after.get("conditions" if what == "condition" else what, {})
-            )
+            seen = after.get("conditions" if what == "condition" else what, {})
+            if what == "condition":  # of an object's conditions only the named types are compared
+                seen = {
+                    name: {type_: seen.get(name, {}).get(type_) for type_ in expect[what][name]}
+                    for name in seen
+                    if name in expect[what]
+                }
+            trial.differences += judging.judge_lists(what, expect[what], seen)
     if "receiver" in expect:
         trial.seen_by.add("state")
         trial.differences += _judge_receiver(expect["receiver"], after.get("receiver"))

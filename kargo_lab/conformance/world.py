@@ -17,6 +17,7 @@ from typing import Any, Self
 from kargo_lab.conformance.plans import Addresses, Plan
 from kargo_lab.platforms.access import AccessLog
 from kargo_lab.platforms.charts import ChartHost
+from kargo_lab.platforms.git_objects import Person
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.registry import Registry
 
@@ -116,6 +117,8 @@ class World:
             self.git.tag(
                 path, change["tag"], target=change.get("target", "main"), message=change.get("message"), when=when
             )
+        elif "merge" in change:
+            self.git.merge(path, change["merge"], message=change.get("message", "a merge"), when=when)
         elif "delete" in change:
             self.git.delete_ref(path, change["delete"])
         else:
@@ -125,6 +128,7 @@ class World:
                 branch=change.get("branch", "main"),
                 message=change.get("message", "a change"),
                 when=when,
+                author=Person(change["author"], "somebody@git.example", when) if "author" in change else None,
             )
 
     def push(self, each: Plan, detail: Mapping[str, Any]) -> None:

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
 
 STATE, CALLS, ANSWER = "state", "calls", "answer"
+FEATURES = frozenset({"secrets-change", "time", "promotions", "outside-addresses"})
 _LOOKED_AT = ("discovered", "freight", "requests", "condition")
 _SETTLE_SECONDS = 20.0
-_VIRTUAL_SETTLE_SECONDS = 30.0  # far below the hour that is the interval of the cases' Warehouses
+_VIRTUAL_SETTLE_SECONDS = 30.0  # far below the day that is the interval of the cases' Warehouses
 _NOTHING: Mapping[str, Discover] = {
     "git": lambda sub, _context: CommitDiscovery(repo_url=sub.repo_url),
     "image": lambda sub, _context: ImageDiscovery(repo_url=sub.repo_url),
@@ -53,7 +54,6 @@ class Reference:
     """
 
     offers = frozenset({ANSWER, CALLS, STATE})
-    features = frozenset({"secrets-change", "time", "promotions", "outside-addresses"})
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class Reference:
         self.profile, self.settle_seconds = profile, _SETTLE_SECONDS
         self._row = row or profiles.get(profile)
         self._served, self._wrap, self._lab_class = served, application, lab
+        # On the wall clock nobody can let an hour pass.
+        self.features = FEATURES - {"time"} if served else FEATURES
         self._watched: set[str] = set()
         self._lock = threading.RLock()
         self._lab: Lab | None = None
@@ -167,7 +169,7 @@ class Reference:
                 elif what == "resync":
                     self.lab.resync()
                 elif what == "poll":
-                    self._let_pass(float(value) if not isinstance(value, (bool, Mapping)) else 3601.0)
+                    self._let_pass(float(value["seconds"]))
                 else:
                     raise LabError(f"the reference cannot change {what!r}; it knows secret, secret-data, resync, poll")
 
