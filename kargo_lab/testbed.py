@@ -20,6 +20,7 @@ from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.git_bodies.writing import stable_uuid
+from kargo_lab.platforms.gitea_filling import FilledContainerGitea, FilledProcessGitea
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.harbor import Harbor
 from kargo_lab.platforms.hook_registration import Wanted, install
@@ -61,6 +62,8 @@ GIT_RECEIVERS: Mapping[str, str] = MappingProxyType(
 # Registries that somebody else wrote: they notify as distribution does, from their configuration.
 REGISTRY_BACKENDS: Mapping[str, Any] = MappingProxyType({"process": ProcessRegistry, "container": ContainerRegistry})
 BACKENDS = ("embedded", *REGISTRY_BACKENDS)
+GIT_BACKENDS: Mapping[str, Any] = MappingProxyType({"process": FilledProcessGitea, "container": FilledContainerGitea})
+REAL_GIT = ("gitea", "forgejo")  # what can be had as a program or an image
 
 # What refreshes by the notifications of distribution's registry (platforms.md 13.3): a manifest, and under a tag.
 _NOTIFICATION = "request.body.events[0]"
@@ -92,7 +95,7 @@ class Testbed:
 
     `registry` and `git` are the personas that the embedded platforms wear. `backend` puts Debian's docker-registry
     (`process`) or registry:2 (`container`) in place of the embedded registry: its persona is `registry` then, and it
-    notifies from its start. `interval` is that of every Warehouse that is watched from now on (Kargo's duration text).
+    notifies from its start; `git_backend` puts a real Gitea in place of the Git host that acts as one. `interval` is that of every Warehouse that is watched from now on (Kargo's duration text).
     `seed` makes secrets repeatable. `registry_options` and `git_options` are further arguments of `PlatformRegistry`
     and `GitHost`: `layers` for faults and quotas in front of them, `losses` for hooks that get lost, `users`;
     `lab_options` are further arguments of `Lab`, as `checks` for verifications.
@@ -107,6 +110,7 @@ class Testbed:
         registry: str = "harbor",
         git: str = "gitea",
         backend: str = "embedded",
+        git_backend: str = "embedded",
         interval: str = "5m0s",
         minimum_interval_seconds: float = 0.0,
         seed: int = 7,
@@ -120,13 +124,18 @@ class Testbed:
             ("registry", registry, REGISTRY_RECEIVERS),
             ("Git host", git, GIT_RECEIVERS),
             ("backend", backend, BACKENDS),
+            ("backend", git_backend, BACKENDS),
         ):
             if name not in known:
                 raise UsageError(f"there is no {what} {name!r} here; known are {', '.join(sorted(known))}")
-        self.interval, self.backend = interval, backend
+        if git_backend != "embedded" and git not in REAL_GIT:
+            raise UsageError(f"{git} is to be had embedded only; a real one can be {' or '.join(REAL_GIT)}")
+        self.interval, self.backend, self.git_backend = interval, backend, git_backend
         self.personas: Mapping[str, str] = {"registry": registry, "git": git}
         self._seed, self._registry_options = seed, dict(registry_options)
-        self.git, self.charts = GitHost(persona=git, **git_options), ChartHost()
+        self.git: Any = GitHost(persona=git, **git_options) if git_backend == "embedded" else None
+        self.git = self.git or GIT_BACKENDS[git_backend](**git_options)
+        self.charts = ChartHost()
         # Built again by `start` where it has to know whom to notify.
         self.registry: Any = self._make_registry("")
         self._aliases: dict[str, str] = {}  # filled when the port is known
@@ -142,7 +151,9 @@ class Testbed:
             seed=seed,
             **lab_options,
         )
-        self.server = Server(Webhook(self.lab))
+        # A container reaches this machine by another address than the loopback one.
+        address = "0.0.0.0" if git_backend == "container" else "127.0.0.1"  # noqa: S104 -- see above
+        self.server = Server(Webhook(self.lab), address=address)
         self._warehouses: dict[str, dict[str, Any]] = {}
         self._behind: list[dict[str, Any]] = []
         self._policies: list[dict[str, Any]] = []
@@ -160,7 +171,7 @@ class Testbed:
         try:
             self._run(self.server)
             self._apply()
-            self.lab.resync(base_url=self.server.url)
+            self.lab.resync(base_url=f"http://127.0.0.1:{self.server.port}")
             if self.backend != "embedded":
                 self.registry = self._make_registry(self.receiver_urls()["registry"])
             for part in (self.charts, self.git, self.registry):
@@ -288,6 +299,8 @@ class Testbed:
                 self.registry.add_hook(**hook)
             return
         hook["events"] = ("push", "pull_request")
+        if self.git_backend != "embedded":
+            hook["url"] = self._as_reached(hook["url"])
         if self.personas["git"] != "gitlab":
             self.git.add_hook(**hook, level="system")
             return
@@ -296,6 +309,10 @@ class Testbed:
         self.git.add_hook(**hook, level="default")
         for repository in self.git.forge.repositories.values():
             self.git.add_hook(repository.full_name, **hook)
+
+    def _as_reached(self, url: str) -> str:
+        """A receiver's URL as a real Gitea has to spell it."""
+        return url.replace(self.lab.base_url, str(self.git.reach(self.server.port)), 1)
 
     def register_hook(self, platform: str, repository: str) -> Any:
         """Register a receiver for one repository by the call that an operator would make; the platform's answer.
@@ -313,9 +330,10 @@ class Testbed:
         if persona == "azure-devops":
             # Azure DevOps wants to know by number what a person calls by name.
             ids = {"repository": stable_uuid("repository", part.forge.repository(repository).id)}
+        url = self.receiver_urls()[platform]
         wanted = Wanted(
             repository=repository,
-            url=self.receiver_urls()[platform],
+            url=self._as_reached(url) if platform == "git" and self.git_backend != "embedded" else url,
             secret=self.secret(platform),
             pull_requests=False,
             ids=ids,

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from kargo_lab.errors import UsageError
+from kargo_lab.platforms.containers import why_no_container
 from kargo_lab.platforms.faults import Fault, FaultRule, Faults
+from kargo_lab.platforms.gitea_container import IMAGE as GITEA
+from kargo_lab.platforms.gitea_process import why_no_gitea
 from kargo_lab.platforms.hook_registration import CALLS
 from kargo_lab.platforms.losses import Fate, Losses
 from kargo_lab.platforms.quotas import Quota
@@ -97,7 +100,9 @@ def test_a_testbed_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch:
     assert ({thread.name for thread in threading.enumerate()}, list(tmp_path.iterdir())) == (threads, [])
 
 
-@pytest.mark.parametrize("wrong", [{"registry": "gitea"}, {"git": "harbor"}, {"backend": "cloud"}])
+@pytest.mark.parametrize(
+    "wrong", [{"registry": "gitea"}, {"git": "harbor"}, {"backend": "cloud"}, {"git_backend": "cloud"}]
+)
 def test_what_is_unknown_is_refused_with_what_is_known(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="known are"):
         Testbed(**wrong)
@@ -131,6 +136,20 @@ def test_a_hook_registered_by_the_platforms_own_api_tells_of_a_push(persona: str
 def test_a_platform_without_such_an_api_says_so(persona: str) -> None:
     with Testbed(registry=persona) as bed, pytest.raises(UsageError, match="no API for its hooks"):
         bed.register_hook("registry", "team/app")
+
+
+@pytest.mark.parametrize("backend", ["process", pytest.param("container", marks=pytest.mark.containers)])
+def test_a_real_gitea_tells_of_a_push(backend: str, until: Any) -> None:
+    if reason := why_no_gitea() if backend == "process" else why_no_container(GITEA):
+        pytest.skip(reason)
+    with Testbed(git_backend=backend, interval="24h") as bed:
+        bed.git.create_repository("team/config")
+        bed.git.commit("team/config", {"version": "1"})
+        bed.watch("it", bed.commits("team/config", branch="main"))
+        assert until(lambda: bed.freight("it") == 1)
+        bed.install_hooks()
+        bed.git.commit("team/config", {"version": "2"})
+        assert until(lambda: bed.freight("it") == 2)
 
 
 # -- deliveries, faults, quotas -------------------------------------------------------------------

@@ -89,7 +89,14 @@ def up(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     host, port = address(api_address, default_port=8081)
     with _until_signalled() as over, _own_folder():
-        bed = Testbed(backend=backend, registry=registry, git=git_host, interval=interval, profile=profile.name)
+        bed = Testbed(
+            backend=backend,
+            git_backend=_git_backend(backend, git_host),
+            registry=registry,
+            git=git_host,
+            interval=interval,
+            profile=profile.name,
+        )
         with bed:
             _fill(bed)
             if not no_hooks:
@@ -106,6 +113,24 @@ def up(
                 shown = facts(bed, f"{server.url}{api.PREFIX}")
                 click.echo(json.dumps(shown, indent=2) if as_json else screen(shown))
                 _watch(bed, over, quiet=as_json)
+
+
+def _git_backend(backend: str, persona: str) -> str:
+    """The same for the Git host, where it can be had; else ours, and a sentence why."""
+    from kargo_lab.platforms.containers import why_no_container
+    from kargo_lab.platforms.gitea_container import IMAGE as GITEA
+    from kargo_lab.platforms.gitea_process import why_no_gitea
+    from kargo_lab.testbed import REAL_GIT
+
+    if backend == "embedded":
+        return backend
+    if persona not in REAL_GIT:
+        reason = f"{persona} is nothing that one can start"
+    else:
+        reason = (why_no_gitea() if backend == "process" else why_no_container(GITEA)) or ""
+    if reason:
+        click.echo(f"the Git host is the embedded one: {reason}", err=True)
+    return "embedded" if reason else backend
 
 
 @contextmanager
@@ -176,19 +201,20 @@ def facts(bed: Testbed, api_url: str) -> dict[str, Any]:
     return {
         "profile": bed.lab.profile.name,
         "backend": bed.backend,
+        "gitBackend": bed.git_backend,
         "interval": bed.interval,
         "platforms": {
             "registry": {"persona": bed.personas["registry"], "url": registry.url, **login},
             "git": {
                 "persona": bed.personas["git"],
                 "url": git.url,
-                "user": git.admin.login,
-                "password": "lab-password",
+                "user": git.admin.login if bed.git_backend == "embedded" else git.username,
+                "password": "lab-password" if bed.git_backend == "embedded" else git.password,
                 "token": git.token,
             },
             "charts": {"persona": "charts", "url": bed.charts.url},
         },
-        "webhooks": bed.server.url,
+        "webhooks": bed.lab.base_url,
         "api": api_url,
         "receivers": {
             name: {"type": types[name], "url": urls[name], "secret": bed.secret(name)} for name in ("registry", "git")
