@@ -63,7 +63,7 @@ GIT_RECEIVERS: Mapping[str, str] = MappingProxyType(
 REGISTRY_BACKENDS: Mapping[str, Any] = MappingProxyType({"process": ProcessRegistry, "container": ContainerRegistry})
 BACKENDS = ("embedded", *REGISTRY_BACKENDS)
 GIT_BACKENDS: Mapping[str, Any] = MappingProxyType({"process": FilledProcessGitea, "container": FilledContainerGitea})
-REAL_GIT = ("gitea", "forgejo")  # what can be had as a program or an image
+REAL_GIT = ("gitea",)  # what can be had as a program or an image
 
 # What refreshes by the notifications of distribution's registry (platforms.md 13.3): a manifest, and under a tag.
 _NOTIFICATION = "request.body.events[0]"
@@ -95,10 +95,11 @@ class Testbed:
 
     `registry` and `git` are the personas that the embedded platforms wear. `backend` puts Debian's docker-registry
     (`process`) or registry:2 (`container`) in place of the embedded registry: its persona is `registry` then, and it
-    notifies from its start; `git_backend` puts a real Gitea in place of the Git host that acts as one. `interval` is that of every Warehouse that is watched from now on (Kargo's duration text).
-    `seed` makes secrets repeatable. `registry_options` and `git_options` are further arguments of `PlatformRegistry`
-    and `GitHost`: `layers` for faults and quotas in front of them, `losses` for hooks that get lost, `users`;
-    `lab_options` are further arguments of `Lab`, as `checks` for verifications.
+    notifies from its start. `git_backend` puts a real Gitea in place of the embedded Git host. `interval` is that of
+    every Warehouse that is watched from now on (Kargo's duration text). `seed` makes secrets repeatable.
+    `registry_options` and `git_options` are further arguments of `PlatformRegistry` and `GitHost`: `layers` for
+    faults and quotas in front of them, `losses` for hooks that get lost, `users`; `lab_options` are those of `Lab`,
+    as `checks` for verifications, and `settings` those of `OperatorSettings`.
     """
 
     __test__ = False  # pytest would take the name for a test's
