@@ -54,6 +54,9 @@ def pushes(scenario: Scenario, name: str) -> Pushes:
     random = np.random.default_rng([scenario.seed, list(scenario.fleets).index(name)])
     moments, repository = _DRAW[fleet.events.process](fleet.events, fleet.watched, scenario.length_seconds, random)
     time = np.rint(moments * TICKS).astype(np.int64)
+    if fleet.events.process == "trace":
+        # A microsecond apart: who comes first at one and the same instant is nothing that models could agree on.
+        time += repository + offset(scenario, name)
     order = np.argsort(time, kind="stable")
     time, repository = time[order], repository[order]
     inside = (time >= 0) & (time < scenario.length)
