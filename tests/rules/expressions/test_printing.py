@@ -1,0 +1,46 @@
+"""Values as Go's `%v` prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kargo_lab.rules import expressions
+from kargo_lab.rules.expressions.values import Function
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (float("inf"), "+Inf"),
+        (float("-inf"), "-Inf"),
+        (float("nan"), "NaN"),
+        (-0.0, "-0"),
+        (100000.0, "100000"),
+        (999999.5, "999999.5"),
+        (1000000.0, "1e+06"),
+        (1200000.0, "1.2e+06"),
+        (-1.25e-7, "-1.25e-07"),
+        (0.0001, "0.0001"),
+        (0.00001, "1e-05"),
+        (1e100, "1e+100"),
+        (Function("f", len), "0x0"),
+        ({"b": 1, "é": 2, "a": [None, True], "\udcff": 3}, "map[a:[<nil> true] b:1 é:2 \udcff:3]"),
+    ],
+)
+def test_a_value_is_printed(value: Any, printed: str) -> None:
+    assert expressions.text_of(value) == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ('string(fromPairs([["b", 1], ["a", 2]]))', "map[a:2 b:1]"),
+        ("string(fromPairs([[10, 1], [9, 0], [-1, 5]]))", "map[-1:5 9:0 10:1]"),
+        ('string(fromPairs([["a", 1], [2, 1], [1.5, 1], [1, 1]]))', "map[1.5:1 1:1 2:1 a:1]"),
+        ("string(fromPairs([[true, 1], [false, 2]]))", "map[false:2 true:1]"),
+    ],
+)
+def test_the_keys_of_a_map_are_printed_in_order(text: str, printed: str) -> None:
+    assert expressions.compile(text).run() == printed
