@@ -177,6 +177,7 @@ class Profile:
     control_flow_soak: bool = False  # Freight soaks in a control flow Stage from its verification there
     soak_wakes: bool = False  # the end of a soak wakes the Stages that wait for it; else the next look finds it
     backward_promotion: bool = True  # auto-promotion may replace Freight by older Freight
+    newest_of_equals: str = "name"  # of Freight discovered in one second the greater name; or "creation", the later
     hold_intents: str = "finished"  # which Promotions apply their hold: all but aborted ones; or "succeeded"
     refreshes_first: bool = False  # a refreshed Warehouse is looked at before those that are merely due
     interval_jitter: float = 0.0  # the timer is longer by up to this share, so that a fleet spreads out
@@ -312,6 +313,7 @@ RECOMMENDED = attrs.evolve(
     control_flow_soak=True,
     soak_wakes=True,
     backward_promotion=False,
+    newest_of_equals="creation",
     hold_intents="succeeded",
     interval_jitter=0.1,
 )

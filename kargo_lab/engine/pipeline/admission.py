@@ -5,7 +5,7 @@ Source: discovery.md 7.6, 8.7, 8.9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
@@ -23,6 +23,7 @@ from kargo_lab.resources.configuration import PromotionPolicy
 from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.pipeline import Freight, Promotion, PromotionTask, Stage
 
+ALIAS_LABEL = "kargo.akuity.io/alias"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -40,7 +41,10 @@ class _Applied:
 class Admission:
     """The API server's part. Not locked; the controller does that."""
 
-    def __init__(self, *, keeping: Keeping, profile: Profile, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, *, keeping: Keeping, profile: Profile, clock: Clock, random: Random, steps: Iterable[str]
+    ) -> None:
+        self._steps = frozenset(steps)
         self._keeping, self._profile, self._clock, self._random = keeping, profile, clock, random
         self._now = _Applied()
         self._last: tuple[datetime | None, int] = (None, 0)
@@ -61,7 +65,7 @@ class Admission:
             tasks=by_name,
             policies={each.namespace: each.promotion_policies for each in resources.project_configs},
             warehouses=warehouses,
-            problems=plan.problems(resources.stages, warehouses, by_name),
+            problems=plan.problems(resources.stages, warehouses, by_name, steps=self._steps),
         )
 
     @property
@@ -152,6 +156,17 @@ class Admission:
         if found is None:
             raise PipelineError(f"Freight {namespace}/{text}", "there is no Freight of this name or alias")
         return found
+
+    def renamed(self, namespace: str, freight: str, alias: str) -> Freight:
+        """Freight with another alias, which is also its label."""
+        piece = self.freight(namespace, freight)
+        taken = any(
+            each.alias == alias and each.name != piece.name for each in self._keeping.freight(namespace).values()
+        )
+        if taken or not alias:
+            reason = f"the alias {alias!r} is taken" if taken else "an alias must not be empty"
+            raise PipelineError(f"Freight {piece.key}", reason)
+        return attrs.evolve(piece, alias=alias, labels={**piece.labels, ALIAS_LABEL: alias})
 
     def approved(self, stage: Stage, freight: str, now: datetime) -> Freight:
         """Freight with the approval for a Stage."""

@@ -19,7 +19,10 @@ ACTOR = "kargo.akuity.io/create-actor"
 
 
 def candidates(stage: Stage, listed: Iterable[Freight], *, profile: Profile = LATEST) -> dict[str, Freight]:
-    """By origin key: the newest of the listed Freight; under MatchUpstream only if there is just one."""
+    """By origin key: the newest of the listed Freight; under MatchUpstream only if there is just one.
+
+    `listed` is in the order in which the Freight was made.
+    """
     by_origin: dict[str, list[Freight]] = {}
     for piece in listed:
         by_origin.setdefault(piece.origin.key, []).append(piece)
@@ -28,10 +31,18 @@ def candidates(stage: Stage, listed: Iterable[Freight], *, profile: Profile = LA
         choice = by_origin.get(request.origin.key, [])
         if matches_upstream(request, profile) and len(choice) > 1:
             continue
-        newest = pieces.newest(choice, profile=profile)
+        newest = _newest(choice, profile)
         if newest is not None:
             found[request.origin.key] = newest
     return found
+
+
+def _newest(choice: Sequence[Freight], profile: Profile) -> Freight | None:
+    """The newest; times have whole seconds, so that of two made in one second Kargo takes the greater name."""
+    if profile.newest_of_equals == "name":
+        return pieces.newest(choice, profile=profile)
+    latest = max((pieces.order_key(each, profile=profile)[0] for each in choice), default="")
+    return next((each for each in reversed(choice) if pieces.order_key(each, profile=profile)[0] == latest), None)
 
 
 def matches_upstream(request: FreightRequest, profile: Profile) -> bool:
@@ -136,7 +147,7 @@ def objection(
 
 
 def _is_older(one: Freight, other: Freight, profile: Profile) -> bool:
-    return pieces.order_key(one, profile=profile) < pieces.order_key(other, profile=profile)
+    return pieces.order_key(one, profile=profile)[0] < pieces.order_key(other, profile=profile)[0]
 
 
 def _repeated(request: FreightRequest, of_candidate: Sequence[Promotion], status: StageStatus, profile: Profile) -> str:

@@ -61,7 +61,9 @@ class Pipeline:
         self._executor, self._verifier, self._tracer = executor, verifier, tracer
         self._concurrency = concurrency
         self.keeping = Keeping(store)
-        self.admission = Admission(keeping=self.keeping, profile=profile, clock=clock, random=random)
+        self.admission = Admission(
+            keeping=self.keeping, profile=profile, clock=clock, random=random, steps=executor.steps
+        )
         self._queue, self._failures = WorkQueue(), dict[str, int]()
         self._reverify, self._abort_verification = dict[str, str](), dict[str, str]()
         self._aborted: set[str] = set()
@@ -459,6 +461,22 @@ class Pipeline:
             text = f"approved for Stage {found.name}" + (f" by {actor}" if actor else "")
             self._event(piece.namespace, f"Freight/{piece.name}", "FreightApproved", text)
             self._wake([stage])
+            return piece
+
+    def delete_freight(self, namespace: str, freight: str) -> None:
+        """Delete Freight (name or alias); what a Stage has is kept (7.6)."""
+        with self.changed:
+            piece = self.admission.freight(namespace, freight)
+            if piece.status.currently_in:
+                raise PipelineError(f"Freight {piece.key}", f"is in use by Stage {min(piece.status.currently_in)}")
+            self._store.delete_freight(namespace, piece.name)
+            self.keeping.forget(namespace, piece.name)
+
+    def rename_freight(self, namespace: str, freight: str, alias: str) -> Freight:
+        """Give Freight another alias; one that is taken is refused."""
+        with self.changed:
+            piece = self.admission.renamed(namespace, freight, alias)
+            self.keeping.write(freight=[piece])
             return piece
 
     def abort(self, promotion: str) -> None:
