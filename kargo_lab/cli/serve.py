@@ -36,6 +36,7 @@ DEFAULT_API_PORT = 8081
     help="The operator's minimum between polls, in seconds; Kargo's chart sets 300.",
 )
 @click.option("--lean", is_flag=True, help="Ask sources as little as possible, which no Kargo does; see docs/lean.md.")
+@click.option("--promote", is_flag=True, help="Run Stages as well; their steps commit to real repositories.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more to stderr.")
 def command(
     resources: tuple[Path, ...],
@@ -49,6 +50,7 @@ def command(
     tls_key: Path | None,
     minimum_seconds: float,
     lean: bool,
+    promote: bool,
     verbose: bool,
 ) -> None:
     """Run the reference implementation as a server until interrupted.
@@ -81,6 +83,7 @@ def command(
             base_url=base_url or f"{scheme}://{listen}",
             settings=OperatorSettings(minimum_interval_seconds=minimum_seconds, lean=lean),
             environment=os.environ,
+            promote=promote,
         )
         stack.callback(lab.close)
         if api_address is not None:

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Self
 
+import attrs
+
 from kargo_lab.engine import intake
 from kargo_lab.engine.clock import Clock, Stopwatch, VirtualClock, WallClock
 from kargo_lab.engine.criteria import satisfied
@@ -53,6 +55,7 @@ class Lab:
     `sources` answers subscriptions by type; the default asks the network. `environment` is what git
     may see of the outside, PATH and proxies; the process' own unless given. `seed` makes aliases and jitter repeatable.
     `checks` measure verifications, `steps` come beside the lab's own promotion steps, `health` says how a Stage is.
+    Without `promote` Stages are left alone: what their steps do to repositories is real.
     """
 
     def __init__(
@@ -71,9 +74,10 @@ class Lab:
         checks: Mapping[str, Check] | None = None,
         steps: Mapping[str, Run] | None = None,
         health: Health | None = None,
+        promote: bool = True,
     ) -> None:
         self.profile, self.clock = profile, clock or WallClock()
-        self._receivers = receivers
+        self._receivers, self._promote = receivers, promote
         self.store = store or Store(random=Random(seed))  # noqa: S311 - aliases, not secrets
         self.ledger = ledger if ledger is not None else Ledger()
         virtual = isinstance(self.clock, VirtualClock)
@@ -128,7 +132,7 @@ class Lab:
     def apply(self, resources: Resources) -> None:
         """Take over resources as a whole; what is not in them is gone."""
         self.objects.apply(resources)
-        self.pipeline.apply(resources)
+        self.pipeline.apply(resources if self._promote else attrs.evolve(resources, stages=()))
 
     def resync(self, *, base_url: str | None = None) -> None:
         """Let the controllers of ProjectConfigs and the ClusterConfig pass once: receivers' paths are built anew."""

@@ -230,3 +230,8 @@ def test_what_a_stage_remembers_survives_a_restart(tmp_path: Path) -> None:
     found = again.stage_status("p/dev")
     again.close()
     assert values.from_json(values.to_json(status)) == attrs.evolve(found) == status
+
+
+def test_a_lab_that_is_not_to_promote_leaves_stages_alone() -> None:
+    made = lab(stage("dev", direct=True), freight("one"), promote=False)
+    assert (dict(made.pipeline.stages), len(made.freight())) == ({}, 1)
