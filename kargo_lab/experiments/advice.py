@@ -109,7 +109,7 @@ def _choice(situation: Situation, name: str, interval: float, delay: float, rate
 
 
 def advise(situation: Situation) -> Advice:
-    """Compare polling as it is with webhooks at several intervals, and take the cheapest that meets target and quota."""
+    """Compare polling as it is with webhooks at several intervals; take the cheapest that meets target and quota."""
     events = situation.events_per_day / DAY
     even = float(formulas.break_even_interval(events * (1 - situation.loss), situation.interval_seconds))
     floor = situation.minimum_interval_seconds
@@ -150,7 +150,7 @@ def _changes(situation: Situation, best: Choice, even: float) -> tuple[str, ...]
     found = []
     if math.isinf(even):
         found.append(
-            "one matching event or more in each old interval: webhooks cost more calls at any interval, and buy speed only"
+            "one matching event or more in each old interval: webhooks cost more calls at any interval, and buy speed"
         )
     else:
         found.append(
@@ -166,9 +166,7 @@ def _changes(situation: Situation, best: Choice, even: float) -> tuple[str, ...]
         )
     if not math.isnan(best.quota_use) and best.quota_use > 0:
         fleet = int(situation.warehouses * RESERVE / best.quota_use)
-        found.append(
-            f"four fifths of the quota are enough for {fleet} Warehouses like these ({situation.warehouses} now)"
-        )
+        found.append(f"four fifths of the quota do for {fleet} Warehouses like these ({situation.warehouses} now)")
     return tuple(found)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from kargo_lab.plots.picture import Picture
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,7 +21,7 @@ SIZE = (8.0, 4.5)
 
 def latency_by_interval(measured: Latency) -> Figure:
     """Every push as a dot over its interval, the closed form interval/2 as a line, webhooks as a band."""
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = Picture(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     polling = measured.rows[measured.rows["mode"] == "polling"]
     hooks = measured.rows[measured.rows["mode"] == "webhook"]["latency_seconds"].dropna()
@@ -53,7 +55,7 @@ def latency_by_interval(measured: Latency) -> Figure:
 
 def requests_by_mode(measured: Latency) -> Figure:
     """Requests a second that each way of finding out cost, from the ledger."""
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = Picture(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     calls = measured.calls
     labels = [f"every {row.interval_seconds:g} s" if row.mode == "polling" else "webhook" for row in calls.itertuples()]
@@ -71,7 +73,7 @@ def requests_by_mode(measured: Latency) -> Figure:
 
 def filtering_scorecard(scorecard: pd.DataFrame) -> Figure:
     """Wasted discoveries of each platform and strategy, one bar a profile. Columns as `experiments.filtering`."""
-    figure = Figure(figsize=(8.0, 5.5), layout="constrained")
+    figure = Picture(figsize=(8.0, 5.5), layout="constrained")
     axes = figure.subplots()
     rows = scorecard.assign(case=scorecard["platform"] + ", " + scorecard["strategy"])
     cases, profiles = list(dict.fromkeys(rows["case"])), list(dict.fromkeys(rows["profile"]))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from kargo_lab.experiments import formulas
 from kargo_lab.plots.measured import POLLING, SIZE, THEORY, WEBHOOK
+from kargo_lab.plots.picture import Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ COLOURS = (POLLING, WEBHOOK, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = Picture(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
