@@ -7,6 +7,7 @@ asked for: whoever wants one rule must not pay for a web framework.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ _ROOMS = {
     "VirtualClock": "engine.clock",
     "WallClock": "engine.clock",
 }
+
+
+# A library logs and lets its user decide; without this, Python would print warnings to the terminal.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
