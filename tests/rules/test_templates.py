@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,79 @@ def test_a_template_gives_what_kargos_gave(record: dict[str, Any]) -> None:
 def test_a_template_evaluates(text: str, value: str | None) -> None:
     expected = "a:\n- 1\n- c: null\nb: 1\ne: {}\nf: []\n" if value is None else value
     assert templates.evaluate(text, {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"', '"'),
+        ('""', ""),
+        ('"a"\n', "a\n"),
+        ("1\n", 1.0),
+        ("T", True),
+        ("null", None),
+        ('["\udcff"]', ["\ufffd"]),
+        ("[1", "[1"),
+        ("\ud800", "\ud800"),
+    ],
+)
+def test_a_finished_text_has_a_type(text: str, value: Any) -> None:
+    found = templates.typed(text)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("character", "quoted"),
+    [
+        ("\udc80", "\\x80"),
+        ("\udcff", "\\xff"),
+        ("\x7f", "\\x7f"),
+        ("\x80", "\\u0080"),
+        ("\uffff", "\\uffff"),
+        ("\U000e0001", "\\U000e0001"),
+        ("\a\b\f\v", "\\a\\b\\f\\v"),
+        ('"\\', '\\"\\\\'),
+        ("é", "é"),
+    ],
+)
+def test_quote_escapes_what_cannot_be_printed(character: str, quoted: str) -> None:
+    assert templates.evaluate("${{ quote(a) }}", {"a": character}) == quoted
+
+
+def test_an_expression_without_an_end_is_pointed_at() -> None:
+    with pytest.raises(ExpressionError) as refused:
+        templates.evaluate("ab ${% 1 }}", {})
+    error = refused.value
+    assert (error.message, error.text, error.position) == (
+        "unclosed expression: expected %} before the end",
+        "ab ${% 1 }}",
+        3,
+    )
+
+
+def test_a_template_takes_the_moment_and_the_release() -> None:
+    assert templates.evaluate("${{ now().Year() }}", {}, now=datetime(2031, 1, 1, tzinfo=UTC)) == 2031.0
+    assert templates.evaluate('${{ string(b"ab") }}', {}) == "[97 98]"
+    with pytest.raises(ExpressionError):
+        templates.evaluate('${{ string(b"ab") }}', {}, version="1.17.7")
+
+
+def test_expressions_in_a_template_have_limits_too() -> None:
+    with pytest.raises(ExpressionError, match="more than 2 nodes"):
+        templates.evaluate("${{ 1 + 1 }}", {}, limits=expressions.Limits(nodes=2))
+
+
+def test_a_template_may_be_as_long_as_its_limit() -> None:
+    limits = expressions.Limits(text=4)
+    assert templates.evaluate("x${{ a }}", {"a": "bcd"}, limits=limits) == "xbcd"
+    with pytest.raises(ExpressionError) as refused:
+        templates.evaluate("x${{ a }}y${{ a }}", {"a": "bcd"}, limits=limits)
+    error = refused.value
+    assert (error.stage, error.message, error.text) == (
+        "run",
+        "the template makes a text longer than 4 characters",
+        "x${{ a }}y${{ a }}",
+    )
 
 
 def test_a_template_is_bounded() -> None:
