@@ -15,7 +15,7 @@ import attrs
 
 from kargo_lab.engine import timers
 from kargo_lab.engine.clock import TICK_SECONDS, Clock
-from kargo_lab.engine.pipeline import execution, passes, promotions
+from kargo_lab.engine.pipeline import execution, passes, promotions, soak
 from kargo_lab.engine.pipeline.admission import Admission
 from kargo_lab.engine.pipeline.availability import Moment, refusal
 from kargo_lab.engine.pipeline.keeping import Keeping
@@ -107,20 +107,10 @@ class Pipeline:
     def _remove(self, key: str) -> None:
         """A Stage that is gone takes its marks on Freight with it."""
         namespace, _, name = key.partition("/")
-        freed = []
-        for piece in self.keeping.freight(namespace).values():
-            status = piece.status
-            freed.append(
-                attrs.evolve(
-                    piece,
-                    status=attrs.evolve(
-                        status,
-                        currently_in={stage: at for stage, at in status.currently_in.items() if stage != name},
-                        verified_in={stage: at for stage, at in status.verified_in.items() if stage != name},
-                        approved_for={stage: at for stage, at in status.approved_for.items() if stage != name},
-                    ),
-                )
-            )
+        freed = [
+            attrs.evolve(piece, status=soak.forgotten(piece.status, name))
+            for piece in self.keeping.freight(namespace).values()
+        ]
         self.keeping.write(freight=freed, stages=[(key, None)])
         self._queue.forget(f"{STAGE}:{key}")
 
@@ -237,16 +227,7 @@ class Pipeline:
         status = self.keeping.status(stage.key)
         record = status.current.verification if status.current else None
         run = self._verifier.record(self.keeping.analyses.get(record.run)) if record is not None else None
-        existing = None
-        if status.current is not None and stage.verification is not None:
-            suffix = f".{status.current.id[:7]}"
-            prefix = f"{stage.name}.".lower()
-            runs = [
-                each
-                for name, each in self.keeping.analyses.items()
-                if each.stage == stage.key and name.startswith(prefix) and name.endswith(suffix)
-            ]
-            existing = self._verifier.record(max(runs, key=lambda each: each.name, default=None))
+        existing = self.keeping.analysis_of(stage, status.current) if stage.verification is not None else None
         return View(
             stage=stage,
             status=status,
@@ -257,7 +238,7 @@ class Pipeline:
             warehouses=self.admission.warehouses(stage.namespace),
             health=self._verifier.health(stage),
             run=run,
-            existing=existing,
+            existing=self._verifier.record(existing),
             unique=self.admission.unique(),
             reverify=self._reverify.get(stage.key, ""),
             abort=self._abort_verification.get(stage.key, ""),

@@ -9,10 +9,10 @@ import attrs
 
 from kargo_lab.engine.pipeline import values
 from kargo_lab.engine.pipeline.analysis import Analysis, Metric, Progress
-from kargo_lab.engine.pipeline.values import StageStatus
+from kargo_lab.engine.pipeline.values import Collection, StageStatus
 from kargo_lab.engine.store import Store
 from kargo_lab.resources import loading
-from kargo_lab.resources.pipeline import Freight, Promotion
+from kargo_lab.resources.pipeline import Freight, Promotion, Stage
 
 STAGE, PROMOTION, ANALYSIS = "Stage", "Promotion", "AnalysisRun"
 _NO_STATUS = StageStatus()
@@ -53,6 +53,18 @@ class Keeping:
     def of_stage(self, namespace: str, stage: str) -> tuple[Promotion, ...]:
         """The Promotions of a Stage."""
         return tuple(each for each in self.promotions.values() if (each.namespace, each.stage) == (namespace, stage))
+
+    def analysis_of(self, stage: Stage, collection: Collection | None) -> Analysis | None:
+        """The newest analysis of a collection in a Stage; its name says of what it is."""
+        if collection is None:
+            return None
+        first, last = f"{stage.name}.".lower(), f".{collection.id[:7]}"
+        runs = [
+            each
+            for name, each in self.analyses.items()
+            if each.stage == stage.key and name.startswith(first) and name.endswith(last)
+        ]
+        return max(runs, key=lambda each: each.name, default=None)
 
     def write(
         self,

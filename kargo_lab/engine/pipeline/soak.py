@@ -119,3 +119,13 @@ def approved(status: FreightStatus, stage: str, now: datetime) -> FreightStatus:
     if stage in status.approved_for:
         return status
     return attrs.evolve(status, approved_for={**status.approved_for, stage: timestamp(now) or ""})
+
+
+def forgotten(status: FreightStatus, stage: str) -> FreightStatus:
+    """The status once a Stage is gone, its marks with it."""
+    return attrs.evolve(
+        status,
+        currently_in={name: at for name, at in status.currently_in.items() if name != stage},
+        verified_in={name: mark for name, mark in status.verified_in.items() if name != stage},
+        approved_for={name: at for name, at in status.approved_for.items() if name != stage},
+    )
