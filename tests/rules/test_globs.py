@@ -55,6 +55,7 @@ def test_a_pattern_and_a_name_come_out_as_recorded(record: dict[str, Any]) -> No
         pytest.param("[c-a]", "b", "no-match", id="and no other"),
         pytest.param("[\U0010ffff-a]", "-", "match", id="the last character of Unicode starts no range"),
         pytest.param("{a,a,b}c", "bc", "match", id="an alternative twice does not end the tries"),
+        pytest.param("[{]{a,b}", "{b", "match", id="a brace in a class before a brace opens nothing"),
         pytest.param("][a]", "]a", "match", id="a bracket closed before a class is itself"),
         pytest.param("{a,{b,c}d}e", "cde", "match", id="braces nest"),
         pytest.param(r"{a\,b,\}}", "a,b", "match", id="escapes in braces"),

@@ -73,6 +73,8 @@ def test_a_pattern_is_too_deep_or_too_large(pattern: str, problem: str | None) -
         (r"a\x{41}\.", 1, 3, "literal"),
         (r"\Qa.c\Ed", 1, 4, "literal"),
         (r"\Qa.c", 1, 3, "literal"),
+        (r"\Qa\E", 1, 1, "literal"),
+        ("X", 1, 1, "literal"),
         (r"\pL", 1, 1, "class"),
         (".", 1, 1, "class"),
         (r"[a-z]|\d|b", 1, 1, "class"),
@@ -115,8 +117,9 @@ def test_a_pattern_that_is_none_has_a_size_as_well(pattern: str) -> None:
 
 
 def test_a_pattern_too_deep_is_refused() -> None:
-    with pytest.raises(PatternError, match=DEEP):
+    with pytest.raises(PatternError, match=DEEP) as refused:
         patterns.regex(nested("(", 1000, ")"))
+    assert refused.value.text == nested("(", 1000, ")")
 
 
 @given(st.text("a(|)*?{1,}[]\\QE.", max_size=40))
