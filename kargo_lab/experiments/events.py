@@ -6,8 +6,9 @@ This is the model to read and to teach. It walks through each poll one by one, s
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import simpy
 from kargo_lab.experiments import chance, timeline
 from kargo_lab.experiments.outcome import NEVER, Count, Found, Outcome
 from kargo_lab.experiments.scenario import Fleet, Scenario, Webhook
-from kargo_lab.experiments.ticks import TICKS, ticks
+from kargo_lab.experiments.ticks import ticks
 
-Process = Iterator[Any]
+Process = Generator[simpy.Event, Any, None]
+UNLIMITED = sys.maxsize
 POLL, WEBHOOK, REFUSED = "poll", "webhook", "refused"
 
 
@@ -33,7 +35,7 @@ class Play:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario, self.clock = scenario, simpy.Environment()
         workers = scenario.controller.workers
-        self.workers = simpy.Resource(self.clock, capacity=float("inf") if workers is None else workers)
+        self.workers = simpy.Resource(self.clock, capacity=UNLIMITED if workers is None else workers)
         self.limiters: dict[str, int] = defaultdict(int)  # source -> when its next request may go
         self.used: dict[tuple[str, int], int] = defaultdict(int)  # source and quota window -> requests
         self.wake: dict[int, simpy.Event] = {}  # a Warehouse's refresh annotation: set, or not
@@ -81,17 +83,22 @@ class Play:
         rate = self.scenario.sources[fleet.source].requests_per_second
         if rate is None:
             return
-        turn = max(self.clock.now, self.limiters[fleet.source])
+        turn = max(self.now, self.limiters[fleet.source])
         self.limiters[fleet.source] = turn + ticks(fleet.requests / rate)
         if turn > self.clock.now:
             yield self.clock.timeout(turn - self.clock.now)
+
+    @property
+    def now(self) -> int:
+        """The moment, which only ever moves by whole ticks."""
+        return int(self.clock.now)
 
     def admit(self, fleet: Fleet) -> bool:
         """True if the source's quota has room for this discovery, which is then taken."""
         quota = self.scenario.sources[fleet.source].quota
         if quota is None:
             return True
-        window = fleet.source, self.clock.now // ticks(quota.per_seconds)
+        window = fleet.source, self.now // ticks(quota.per_seconds)
         if self.used[window] + fleet.counted > quota.requests:
             return False
         self.used[window] += fleet.counted
@@ -100,7 +107,7 @@ class Play:
     def find(self, number: int, length: int) -> None:
         """Everything that was pushed until now is seen by this discovery, and is Freight when it ends."""
         for push, _ in self.pending.pop(number, ()):
-            self.looks[number, push] = self.clock.now, self.clock.now + length
+            self.looks[number, push] = self.now, self.now + length
 
     def pause(self, fleet: Fleet, number: int, discoveries: int, *, admitted: bool) -> int:
         """How long the Warehouse's timer runs."""
@@ -163,8 +170,3 @@ class Play:
             for name, count in self.counts.items()
         }
         return Outcome(scenario=self.scenario, found=found, counts=counts)
-
-
-def seconds(moment: int) -> float:
-    """Ticks as seconds."""
-    return moment / TICKS

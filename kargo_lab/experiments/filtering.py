@@ -131,7 +131,7 @@ def measure(
         for name in dict.fromkeys((profile_names[-1], *profile_names)):
             with Testbed(profile=name, registry=registry, git=git, interval="24h", seed=seed) as bed:
                 found = _card(bed, profiles.get(name), needed)
-            rows += [(name, registry if "image" in row[1] else git, *row) for row in found]
+            rows += [(name, registry if str(row[1]).startswith("image") else git, *row) for row in found]
     frame = pd.DataFrame(rows, columns=list(ROW_COLUMNS))
     order = {name: place for place, name in enumerate(profile_names)}
     frame = frame.sort_values("profile", key=lambda names: names.map(order), kind="stable", ignore_index=True)

@@ -152,14 +152,14 @@ def losses(
             with ThreadPoolExecutor(len(names)) as pool:
                 found += [each for many in pool.map(_push_all, tasks) for each in many]
     raw = pd.DataFrame(found, columns=["loss", "interval_seconds", "delay"])
-    table = raw.groupby(["loss", "interval_seconds"])["delay"].agg(
+    grouped = raw.groupby(["loss", "interval_seconds"])["delay"]
+    table: pd.DataFrame = grouped.agg(
         pushes="size",
         mean_delay_seconds="mean",
         p50_delay_seconds="median",
         p95_delay_seconds=lambda column: column.quantile(0.95),
         error_seconds="sem",
-    )
-    table = table.reset_index()
+    ).reset_index()
     swift = float(raw[raw["loss"] == min(shares)]["delay"].median())
     table["expected_seconds"] = swift + table["loss"] * formulas.polling_delay_mean(table["interval_seconds"])
     command = f"kargo_lab.experiments.hooked.losses(shares={tuple(shares)}, seed={seed})"

@@ -54,7 +54,7 @@ class Found:
     def delays_seconds(self) -> NDArray[np.float64]:
         """Push to Freight of all that were found."""
         seen = self.found != NEVER
-        return (self.found[seen] - self.pushed[seen]) / TICKS
+        return np.asarray((self.found[seen] - self.pushed[seen]) / TICKS)
 
     def productive(self) -> int:
         """How many discoveries found something."""

@@ -49,7 +49,7 @@ def write(
         written = [csv, said]
         if importlib.util.find_spec("pyarrow") is not None:
             kept = table.copy(deep=False)
-            kept.attrs = dict(how)
+            kept.attrs.update(how)
             kept.to_parquet(into / f"{name}.parquet", index=False)
             written.append(into / f"{name}.parquet")
         if figure is not None:

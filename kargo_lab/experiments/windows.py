@@ -209,7 +209,7 @@ class Walk:
         is_hook = np.concatenate((np.zeros(len(plain[0]), dtype=np.bool_), chain.is_hook[taken]))
         number = warehouse
         if self._numbered:
-            served_before = np.cumsum(fate.alive) - fate.alive
+            served_before: Numbers = np.cumsum(fate.alive) - fate.alive
             number = self._discoveries[warehouse]
             number[len(plain[0]) :] += (served_before - served_before[chain.group])[taken]
         order = np.argsort(arrival, kind="stable")

@@ -42,7 +42,7 @@ def outcome(simulated: Outcome) -> Figure:
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("push to Freight (seconds)")
     axes.set_ylabel("share of wanted events")
-    worst = table.loc[table["p95_delay_seconds"].fillna(-1).idxmax()]
+    worst = table.iloc[int(table["p95_delay_seconds"].fillna(-1).to_numpy().argmax())]
     axes.set_title(f"95 % within {_time(float(worst['p95_delay_seconds']))} in the slowest fleet ({worst['fleet']})")
     axes.legend(frameon=False, loc="lower right")
     return figure
