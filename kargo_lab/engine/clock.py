@@ -56,11 +56,12 @@ class VirtualClock:
 
     def __init__(self, start: datetime = EPOCH) -> None:
         self._start, self._microseconds = start, 0
+        self._now = start  # asked for at each request, and moved far less often
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """The instant, in UTC."""
-        return self._start + timedelta(microseconds=self._microseconds)
+        return self._now
 
     def monotonic(self) -> float:
         """Seconds since the start."""
@@ -74,7 +75,7 @@ class VirtualClock:
         """Move on; time never goes back, so a negative span is none."""
         if seconds > 0:
             with self._lock:
-                self._microseconds += _rounded_up(seconds)
+                self._move(self._microseconds + _rounded_up(seconds))
 
     def advance_to(self, monotonic: float) -> None:
         """Move on to a moment as `monotonic()` counts; one that has passed changes nothing."""
@@ -83,7 +84,11 @@ class VirtualClock:
             target = -int(-monotonic * 1e6 // 1)
             # The product may have been rounded down to a whole number that is still short of the moment.
             target += target / 1e6 < monotonic
-            self._microseconds = max(self._microseconds, target)
+            self._move(max(self._microseconds, target))
+
+    def _move(self, microseconds: int) -> None:
+        self._microseconds = microseconds
+        self._now = self._start + timedelta(microseconds=microseconds)
 
 
 def _rounded_up(seconds: float) -> int:
@@ -105,7 +110,8 @@ class Stopwatch:
 
     def now(self) -> datetime:
         """The instant, in UTC, including what was waited here."""
-        return self._clock.now() + timedelta(seconds=self.elapsed)
+        now = self._clock.now()
+        return now + timedelta(seconds=self.elapsed) if self.elapsed else now
 
     def monotonic(self) -> float:
         """The other clock's count, plus what was waited here."""
@@ -113,4 +119,5 @@ class Stopwatch:
 
     def wait(self, seconds: float) -> None:
         """Count the seconds; nothing sleeps."""
-        self.elapsed += max(0.0, seconds)
+        if seconds > 0:
+            self.elapsed += seconds

@@ -94,6 +94,8 @@ def apply(
 
 def shortened(message: str) -> str:
     """At most `MESSAGE_LIMIT` bytes, cut between characters, with an ending that says so."""
+    if len(message) * 4 <= MESSAGE_LIMIT:
+        return message
     encoded = message.encode(errors="replace")
     if len(encoded) <= MESSAGE_LIMIT:
         return message

@@ -147,13 +147,12 @@ def conclude(
 
     `status.discovered` is what this pass found, or what is stored from an earlier one.
     """
-    ending = _Ending(warehouse, attrs.evolve(status, observed_generation=warehouse.generation), timers.stored(now))
+    ending = _Ending(warehouse, status, timers.stored(now))
     error = ending.run(create, criteria, build, profile)
-    due = schedule(
-        warehouse, ending.status, refresh=refresh, now=now, operator_minimum_seconds=operator_minimum_seconds
-    )
+    ended = ending.status
+    due = schedule(warehouse, ended, refresh=refresh, now=now, operator_minimum_seconds=operator_minimum_seconds)
     return Conclusion(
-        status=ending.status,
+        status=ended,
         error=error,
         wait_seconds=0.0 if error else timers.wait(due) / timers.SECOND,
         created=ending.created,
@@ -164,22 +163,32 @@ class _Ending:
     """The status on its way through the last steps of a pass."""
 
     def __init__(self, warehouse: Warehouse, status: Status, now: datetime) -> None:
-        self.warehouse, self.status, self.now = warehouse, status, now
+        self.warehouse, self.now, self._before = warehouse, now, status
+        self.conditions, self.last_freight_id = status.conditions, status.last_freight_id
         self.created: Freight | None = None
 
+    @property
+    def status(self) -> Status:
+        """The status as it is to be stored."""
+        return attrs.evolve(
+            self._before,
+            observed_generation=self.warehouse.generation,
+            conditions=self.conditions,
+            last_freight_id=self.last_freight_id,
+        )
+
     def note(self, situation: table.Situation, **messages: str) -> None:
-        conditions = table.apply(
-            self.status.conditions,
+        self.conditions = table.apply(
+            self.conditions,
             situation,
             generation=self.warehouse.generation,
             now=self.now,
             messages=messages,
         )
-        self.status = attrs.evolve(self.status, conditions=conditions)
 
     def run(self, create: Create, criteria: Criteria, build: Build, profile: Profile) -> str:
         """The text of the error that ends the pass; empty for a good end."""
-        found = self.status.discovered
+        found = self._before.discovered
         if (fault := table.invalid(found)) is not None:
             self.note(fault[0], Ready=fault[1], Healthy=fault[1])
             return ""
@@ -230,12 +239,12 @@ class _Ending:
             return text
         if created is None:
             # The name of an object without origin, which no Freight has: upstream's slip (WC:416-523).
-            self.status = attrs.evolve(self.status, last_freight_id=nameless)
+            self.last_freight_id = nameless
             if profile.freight_criteria:
                 self.note(table.FREIGHT_EXISTS, FreightCreated="Freight of these artifacts exists already")
             return ""
         self.created = created
-        self.status = attrs.evolve(self.status, last_freight_id=created.name)
+        self.last_freight_id = created.name
         if profile.freight_criteria:
             self.note(table.FREIGHT_NEW, FreightCreated=f"Created Freight {created.name}")
         return ""

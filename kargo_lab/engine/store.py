@@ -239,17 +239,19 @@ class Store:
 
         As the admission webhook does, name and times are set here, whatever was given (WHF:123-158).
         """
+        name = pieces.freight_name(piece, profile=profile)
+        exists = "SELECT 1 FROM freight WHERE namespace = ? AND name = ?"
+        if self._rows(exists, piece.namespace, name):
+            return None  # as in most passes; what follows asks again, for whoever else writes
         when = timestamp(now) or ""
         named = attrs.evolve(
             piece,
-            name=pieces.freight_name(piece, profile=profile),
+            name=name,
             created_at=when,
             discovered_at=when if profile.freight_discovered_at else "",
         )
         with self._transaction() as connection:
-            if connection.execute(
-                "SELECT 1 FROM freight WHERE namespace = ? AND name = ?", (named.namespace, named.name)
-            ).fetchone():
+            if connection.execute(exists, (named.namespace, named.name)).fetchone():
                 return None
             if named.alias and connection.execute("SELECT 1 FROM freight WHERE alias = ?", (named.alias,)).fetchone():
                 raise StoreError(f"the alias {named.alias!r} is taken")

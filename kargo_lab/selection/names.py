@@ -7,6 +7,8 @@ Source: discovery.md 3.1, 3.2, 4.5 and 9; receivers.md 6.7 and 7.2.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import attrs
 
 from kargo_lab.errors import ConstraintError, PatternError, SelectionError, VersionError
@@ -67,6 +69,11 @@ def tag_rules(subscription: TagFields, profile: Profile) -> TagRules:
     return TagRules(tuple(allow), tuple(ignore), frozenset(subscription.ignore_tags))
 
 
+SHORT_TEXT = 128  # characters; the longest tag of a registry
+# The same tags are read in each pass; reading them anew is a good part of what an unchanged pass costs.
+_parse_again = lru_cache(maxsize=65_536)(versions.parse)
+
+
 @attrs.frozen
 class VersionRules:
     """A semantic version, read strictly or loosely, that satisfies the constraint if there is one."""
@@ -79,7 +86,8 @@ class VersionRules:
         """The version that `text` is, or why it is none that is wanted. `strict` overrides the own setting."""
         strict = self.strict if strict is None else strict
         try:
-            version = versions.parse(text, strict=strict, library=self.library)
+            parse = _parse_again if len(text) <= SHORT_TEXT else versions.parse
+            version = parse(text, strict=strict, library=self.library)
         except VersionError as problem:
             kind = "strict semantic version" if strict else "semantic version"
             return refuse("not-a-version", f"{text!r} is no {kind}: {problem.message}")

@@ -42,24 +42,22 @@ def discover(subscription: ImageSubscription, context: Context) -> ImageDiscover
     )
     look = Images if context.shared.lean is None else LeanImages
     images = look(selector, context, by_tag=by_tag and selector.needs_listing)
-    walked = found(selector, images.tags, images.by_tag, workers=context.shared.workers, witness=context.witness)
-    return discovery(selector, walked)
+    return discovery(selector, found(selector, images.tags, images.by_tag, context))
 
 
 def found(
     selector: ImageSelector,
     tags: Callable[[], Iterable[str]],
     by_tag: Lookup,
-    *,
-    workers: int = 1,
-    witness: Witness | None = None,
+    context: Context,
 ) -> tuple[ImageFacts, ...]:
     """Walk a repository as the strategy walks it, whoever answers."""
+    witness, workers = context.witness, context.shared.workers
     tell = witness or _nobody
     if not selector.needs_listing:
         return selector.rank(_named(selector, by_tag, tell))
     listed = tuple(tags())
-    shortlist = selector.shortlist(listed)
+    shortlist = context.shared.shortlist(selector, listed)
     if witness is not None:
         for tag in listed:
             if not (reason := selector.judge(tag)):

@@ -81,12 +81,17 @@ class Ledger:
 
     def record(self, row: LedgerRow) -> None:
         """Add a row."""
+        key = row.source, row.kind
         with self._lock:
             self._rows.append(row)
-            total = self._totals.setdefault((row.source, row.kind), _Total())
-            total.operations += not row.is_request
-            total.requests += row.is_request
-            total.counted += row.counted and row.is_request
+            total = self._totals.get(key)
+            if total is None:
+                total = self._totals[key] = _Total()
+            if row.is_request:
+                total.requests += 1
+                total.counted += row.counted
+            else:
+                total.operations += 1
             total.bytes += row.bytes
 
     def record_hit(self, source: str, kind: str) -> None:

@@ -38,7 +38,8 @@ class RateLimiter:
             else:
                 turn = max(self._last + self._spacing, now - SAVED_UP * self._spacing)
             self._last = turn
-        clock.wait(turn - now)
+        if turn > now:
+            clock.wait(turn - now)
 
 
 @attrs.frozen

@@ -50,6 +50,23 @@ class MemoryImage:
 @attrs.define
 class _Repository:
     tags: dict[str, MemoryImage] = attrs.field(factory=dict)
+    facts: dict[str, tuple[MemoryImage, ImageFacts]] = attrs.field(factory=dict)
+
+    def facts_of(self, tag: str) -> ImageFacts | None:
+        """What a tag's image amounts to; None if there is no such tag."""
+        image, held = self.tags.get(tag), self.facts.get(tag)
+        if image is None:
+            return None
+        if held is None or held[0] is not image:
+            facts = ImageFacts(
+                tag=tag,
+                digest=image.digest,
+                created=image.created,
+                annotations=image.annotations,
+                platforms=image.platforms,
+            )
+            held = self.facts[tag] = (image, facts)
+        return held[1]
 
 
 @attrs.define
@@ -177,11 +194,11 @@ class World:
             subscription, context.shared.settings.cache_by_tag_policy
         )
         asked = _Registry(self, selector, context, by_tag=by_tag and selector.needs_listing)
-        return images.discovery(selector, images.found(selector, asked.tags, asked.by_tag, witness=context.witness))
+        return images.discovery(selector, images.found(selector, asked.tags, asked.by_tag, context))
 
-    def images_of(self, key: str) -> Mapping[str, MemoryImage]:
-        """The tags of an image repository, by its normalised URL."""
-        return self._images.get(key, _Repository()).tags
+    def images_of(self, key: str) -> _Repository:
+        """An image repository, by its normalised URL; one that nobody pushed to is empty."""
+        return self._images.get(key) or _Repository()
 
     def discover_commits(self, subscription: GitSubscription, context: Context) -> CommitDiscovery:
         """As `sources.git.discover`."""
@@ -239,10 +256,8 @@ class _Asked:
         self._world, self._context = world, context
         self._clock: Clock = context.clock
 
-    def request(self, host: str, path: str, kind: str, *, limited: bool = False, cache: str = "") -> None:
+    def request(self, host: str, path: str, kind: str, *, cache: str = "") -> None:
         """One HTTP request; a host that is down costs it all the same."""
-        if limited:
-            self._context.shared.limiters.of(host).take(self._clock)
         status = UNAVAILABLE if host in self._world.down else 200
         self._record(host, path, kind, method="GET", status=status, cache=cache)
         if status == UNAVAILABLE:
@@ -275,7 +290,7 @@ class _Asked:
                 kind=kind,
             )
         )
-        if method != GIT:
+        if method != GIT and self._world.request_seconds:
             self._clock.wait(self._world.request_seconds)
 
 
@@ -288,13 +303,16 @@ class _Registry:
         self._world, self._context, self._caches_tags = world, context, by_tag
         self._host, self._path = selector.reference.registry, f"/v2/{selector.reference.repository}"
         self._key = world.key_of(selector.subscription.repo_url)
+        self._repository = world.images_of(self._key)
+        self._limiter = context.shared.limiters.of(self._host)
         self._asked = _Asked(world, context)
         self._cache = context.shared.image_cache(self._host)
         one_child = context.profile.platform_index == "one-child"
         self._only = selector.platform if one_child else None
 
     def _request(self, path: str, kind: str, cache: str = "") -> None:
-        self._asked.request(self._host, path, kind, limited=True, cache=cache)
+        self._limiter.take(self._context.clock)
+        self._asked.request(self._host, path, kind, cache=cache)
 
     def _session(self) -> None:
         self._request("/v2/", "ping")
@@ -304,7 +322,7 @@ class _Registry:
     def tags(self) -> tuple[str, ...]:
         """All tags, and the price of listing them."""
         self._session()
-        found = tuple(self._world.images_of(self._key))
+        found = tuple(self._repository.tags)
         for _ in range(max(1, -(-len(found) // PAGE_SIZE))):
             self._request(f"{self._path}/tags/list", "tags")
         return found
@@ -317,21 +335,14 @@ class _Registry:
             return held
         self._session()
         self._request(f"{self._path}/manifests/{tag}", "manifest-by-tag", "miss" if self._caches_tags else "")
-        image = self._world.images_of(self._key).get(tag)
-        if image is None:
+        facts = self._repository.facts_of(tag)
+        if facts is None:
             raise UpstreamError(f"{self._key}:{tag}: there is no such manifest", status=NOT_FOUND)
-        if not image.platforms:
-            self._request(f"{self._path}/blobs/{image.digest}", "blob")
-        for number, platform in enumerate(image.platforms):
-            if self._only in (None, platform.triple):
-                self._child(f"{image.digest}-{number}")
-        facts = ImageFacts(
-            tag=tag,
-            digest=image.digest,
-            created=image.created,
-            annotations=image.annotations,
-            platforms=image.platforms,
-        )
+        if not facts.platforms:
+            self._request(f"{self._path}/blobs/{facts.digest}", "blob")
+        for number, platform in enumerate(facts.platforms):
+            if self._only in (None, (platform.os, platform.arch, platform.variant)):
+                self._child(f"{facts.digest}-{number}")
         if self._caches_tags:
             self._cache.put(key, facts, self._context.clock.monotonic())
         return facts

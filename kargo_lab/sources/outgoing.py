@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -344,6 +345,7 @@ def joined(base: str, reference: str) -> str:
         raise UpstreamError(f"{_shown(base)} points at {reference[:200]!r}: {error}") from None
 
 
+@lru_cache(maxsize=4096)
 def quota_counts(host: str, kind: str, status: int) -> bool:
     """Whether the source's own quota counts a request: Docker Hub counts manifests only, others all.
 

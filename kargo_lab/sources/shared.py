@@ -12,7 +12,7 @@ import attrs
 from kargo_lab.engine.clock import Clock
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.artifacts import CommitDiscovery
-from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts
+from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts, ImageSelector
 from kargo_lab.selection.reasons import Reason
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
 from kargo_lab.sources.lean import Lean
@@ -79,6 +79,7 @@ class Shared:
         self.limiters = Limiters(profile, per_second=self.settings.registry_rate_limit)
         self._lock = threading.Lock()
         self._selectors: dict[Hashable, Any] = {}
+        self._shortlists: dict[int, tuple[ImageSelector, tuple[str, ...], tuple[str, ...]]] = {}
         self._caches: dict[str, Cache[ImageFacts]] = {}
 
     def selector(self, subscription: Hashable, build: Callable[[Any, Profile], Selector]) -> Selector:
@@ -93,6 +94,15 @@ class Shared:
                 self._selectors.clear()
             self._selectors[subscription] = held
         return held
+
+    def shortlist(self, selector: ImageSelector, listed: tuple[str, ...]) -> tuple[str, ...]:
+        """What the selector makes of a listing; worked out once for as long as the listing is the same."""
+        held = self._shortlists.get(id(selector))
+        if held is None or held[0] is not selector or held[1] != listed:
+            if len(self._shortlists) >= MOST_SELECTORS:
+                self._shortlists.clear()
+            held = self._shortlists[id(selector)] = (selector, listed, selector.shortlist(listed))
+        return held[2]
 
     def image_cache(self, registry: str) -> Cache[ImageFacts]:
         """The cache of image facts: one for the process since v1.9, one a registry before."""

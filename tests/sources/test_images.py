@@ -355,5 +355,5 @@ def test_what_the_walk_asks_is_what_the_selector_says() -> None:
         return images.ImageFacts(tag=tag)
 
     take: Callable[[], list[str]] = lambda: ["1.0.0", "3.0.0", "2.0.0"]  # noqa: E731 - a listing in one line
-    images.found(images.selection.build(wanted), take, facts)
+    images.found(images.selection.build(wanted), take, facts, context())
     assert asked == ["3.0.0", "2.0.0"]
