@@ -106,7 +106,7 @@ def prove(
     """
     chosen = names(patterns)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([f"{__package__}.preloaded"])
     trials: list[Trial] = []
     with ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool:
         profiles = sorted({fault.profile for fault in FAULTS.values() if fault.name in chosen} | {"latest"})
@@ -117,11 +117,12 @@ def prove(
             trials.append(trial)
             if progress is not None:
                 progress(trial, len(trials), len(chosen))
-    return Proof(trials=tuple(trials), cases=_holding("latest"), complete=not patterns)
+    return Proof(trials=tuple(trials), cases=holding("latest"), complete=not patterns)
 
 
 @cache
-def _holding(profile: str) -> tuple[Case, ...]:
+def holding(profile: str) -> tuple[Case, ...]:
+    """The cases of a profile, read once a process."""
     return case_files.for_profile(case_files.load(), profile)
 
 
@@ -129,7 +130,7 @@ def judge(name: str, profile: str, seed: int) -> Trial:
     """One fault against the cases that can notice it, then against the others if nobody has."""
     began = time.monotonic()
     fault = FAULTS.get(name)
-    every = _holding(fault.profile if fault else profile)
+    every = holding(fault.profile if fault else profile)
     likely = case_files.select(every, fault.touches) if fault and fault.touches else every
     likely_ids = {case.id for case in likely}
     killers, errors = _noticed(name, fault, likely, profile, seed)

@@ -112,6 +112,13 @@ def loads(
     return _resources(documents(text, name), [], profile=profile, namespace=namespace)
 
 
+def loads_plain(
+    objects: Iterable[object], *, name: str = "<objects>", profile: Profile = LATEST, namespace: str = "default"
+) -> Resources:
+    """As `loads`, from plain data: for objects that were made and never written. `name` stands for the file."""
+    return _resources([Document(name, each, {}) for each in objects], [], profile=profile, namespace=namespace)
+
+
 def subscription(data: object, *, admitted: bool = True, profile: Profile = LATEST) -> Subscription:
     """One element of `spec.subscriptions`, from plain data.
 

@@ -307,7 +307,7 @@ FAULTS = (
         "gitlab-project-as-repository",
         "project stands in for a missing repository",
         ("gitlab",),
-        replaced=edited(lambda document: _project(document)),
+        replaced=edited(_project),
     ),
     _fault(
         "gitlab-tag-files",

@@ -141,7 +141,7 @@ FAULTS = (
         "The tag of an image reference is kept",
         "receivers.md 6.2",
         ("urls", "github", "harbor"),
-        replaced=_normal(lambda found, text: text.lower(), "image", "chart"),
+        replaced=_normal(lambda _found, text: text.lower(), "image", "chart"),
     ),
     _fault(
         "docker-hub-spelled-out",

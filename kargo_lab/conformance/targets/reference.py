@@ -105,8 +105,9 @@ class Reference:
             self._server = Server(self._application).start()
             base_url = self._server.url
         self._lab.resync(base_url=base_url)
-        text = "\n---\n".join(json.dumps(document) for document in documents)
-        self._lab.apply(loading.loads(text, profile=profile, name="the plans"))
+        # Through JSON, so that no two objects share a part of a case.
+        plain = json.loads(json.dumps(documents))
+        self._lab.apply(loading.loads_plain(plain, profile=profile, name="the plans"))
         if self._served:
             self._lab.start()
         self.settle(plans)
