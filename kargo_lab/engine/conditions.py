@@ -103,21 +103,22 @@ def shortened(message: str) -> str:
 
 
 def invalid(found: DiscoveredArtifacts | None) -> tuple[Situation, str] | None:
-    """The first thing that makes a result useless, and a sentence; None if all is well.
+    """The first thing that makes a result useless, and the message; None if all is well.
 
     Nothing at all, then git, images, charts in their order. Generic results count for "nothing at
-    all" and are not looked into (WC:717-845).
+    all" and are not looked into (WC:717-845). Kargo's own tests pin the messages, and people search
+    the status for them (warehouses_test.go, TestValidateDiscoveredArtifacts).
     """
     if found is None or not found.count:
-        return NOTHING_FOUND, "no artifacts discovered"
+        return NOTHING_FOUND, "No artifacts discovered"
     for commits in found.git:
         if not commits.commits:
-            return NO_COMMITS, f"No commits discovered from Git repository {commits.repo_url!r}"
+            return NO_COMMITS, f'No commits discovered for Git repository "{commits.repo_url}"'
     for images in found.images:
         if not images.references:
-            return NO_IMAGES, f"No references discovered for image repository {images.repo_url!r}"
+            return NO_IMAGES, f'No references discovered for image repository "{images.repo_url}"'
     for charts in found.charts:
         if not charts.versions:
-            named = f"chart {charts.name!r} from repository" if charts.name else "chart repository"
-            return NO_CHARTS, f"No versions discovered for {named} {charts.repo_url!r}"
+            name = f'"{charts.name}"' if charts.name else ""  # an OCI chart has none, and leaves two blanks
+            return NO_CHARTS, f'No versions discovered for chart {name} from repository "{charts.repo_url}"'
     return None
