@@ -8,7 +8,7 @@ import attrs
 
 from kargo_lab.conformance.faults.changes import always, answered, header, verdict
 from kargo_lab.conformance.faults.fault import Fault
-from kargo_lab.wire import Actions
+from kargo_lab.wire import Actions, Refusal
 
 _GENERIC = "kargo_lab.receivers.generic"
 _MATCHING = "kargo_lab.matching"
@@ -221,9 +221,7 @@ FAULTS = (
         "receivers.md 5.2 step 2",
         receivers={
             "generic": verdict(
-                lambda seen: (
-                    attrs.evolve(seen, reason="invalid request body") if getattr(seen, "status", 0) == 400 else seen
-                )
+                lambda seen: attrs.evolve(seen, reason="invalid request body") if isinstance(seen, Refusal) else seen
             )
         },
     ),
