@@ -71,10 +71,13 @@ def calls(intervals: tuple[float, ...], seed: int, out: Path | None) -> None:
 
 @group.command()
 @click.option("--profile", "names", multiple=True, metavar="NAME", help="May be repeated; v1.6, v1.7 and latest.")
+@click.option(
+    "--platforms", "pairs", multiple=True, metavar="REGISTRY,GIT", help="Such as quay,github; may be repeated."
+)
 @click.option("--rows", "everything", is_flag=True, help="Print every push and strategy instead of the scorecard.")
 @SEED
 @OUT
-def filtering(names: tuple[str, ...], everything: bool, seed: int, out: Path | None) -> None:
+def filtering(names: tuple[str, ...], pairs: tuple[str, ...], everything: bool, seed: int, out: Path | None) -> None:
     """Which deliveries made a Warehouse discover, and which of those were needed.
 
     \b
@@ -84,7 +87,10 @@ def filtering(names: tuple[str, ...], everything: bool, seed: int, out: Path | N
     from kargo_lab import plots
     from kargo_lab.experiments import filtering as experiment
 
-    measured = experiment.measure(profile_names=names or ("v1.6", "v1.7", "latest"), seed=seed)
+    platforms = [(registry, git) for registry, _, git in (pair.partition(",") for pair in pairs)]
+    measured = experiment.measure(
+        profile_names=names or ("v1.6", "v1.7", "latest"), platforms=platforms or experiment.PLATFORMS, seed=seed
+    )
     card = measured.scorecard()
     _show(measured.rows if everything else card)
     _write(out, "filtering", card, measured.made, plots.filtering_scorecard(card) if out else None)

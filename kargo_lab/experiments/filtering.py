@@ -135,7 +135,8 @@ def measure(
     frame = pd.DataFrame(rows, columns=list(ROW_COLUMNS))
     order = {name: place for place, name in enumerate(profile_names)}
     frame = frame.sort_values("profile", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    command = f"kargo_lab.experiments.filtering.measure(profile_names={tuple(profile_names)}, seed={seed})"
+    asked = f"profile_names={tuple(profile_names)}, platforms={tuple(platforms)}, seed={seed}"
+    command = f"kargo_lab.experiments.filtering.measure({asked})"
     return Filtering(rows=frame, made=record.made(command, seed))
 
 

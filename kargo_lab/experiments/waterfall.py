@@ -88,24 +88,26 @@ def measure(
     lanes: int = 4,
     pushes: int = 50,
     commits: bool = False,
+    webhook: bool = True,
     profile: str = "latest",
     seed: int = 7,
 ) -> Promoted:
-    """Measure by webhook (polling once an hour), then by polling at each interval.
+    """Measure by webhook (polling once an hour; not without `webhook`), then by polling at each interval.
 
     A lane is a repository with its Warehouse and its Stage; `lanes` times `pushes` runs a mode. With `commits`,
     Promotions clone, change, commit and push; without, they do nothing, and the waiting shows alone. More lanes
     than a few make polling at a second wait for Kargo's own limit of 20 requests a second to one registry.
     """
     chance, rows = np.random.default_rng(seed), list[dict[str, object]]()
-    for mode, interval in (("webhook", 3600.0), *(("polling", interval) for interval in intervals_seconds)):
+    hooks = [("webhook", 3600.0)] if webhook else []
+    for mode, interval in [*hooks, *(("polling", interval) for interval in intervals_seconds)]:
         with Testbed(profile=profile, registry="ghcr", interval=f"{interval:g}s", seed=seed) as bed:
             if mode == "webhook":
                 bed.install_hooks()
             rows += _measure(bed, mode, interval, lanes, pushes, commits, chance)
     made = {
         "command": f"kargo_lab.experiments.waterfall.measure(intervals_seconds={tuple(intervals_seconds)}, "
-        f"lanes={lanes}, pushes={pushes}, commits={commits}, profile={profile!r}, seed={seed})",
+        f"lanes={lanes}, pushes={pushes}, commits={commits}, webhook={webhook}, profile={profile!r}, seed={seed})",
         "seed": str(seed),
         "kargo-lab": metadata.version("kargo-lab"),
         "machine": f"{platform.system()} {platform.machine()}, Python {sys.version.split()[0]}",
