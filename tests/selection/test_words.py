@@ -10,7 +10,12 @@ import pytest
 from kargo_lab import selection
 from kargo_lab.errors import SelectionError
 from kargo_lab.profiles import LATEST, PROFILES
-from kargo_lab.resources.warehouse import ChartSubscription, GitSubscription, ImageSubscription
+from kargo_lab.resources.warehouse import (
+    ChartSubscription,
+    GenericSubscription,
+    GitSubscription,
+    ImageSubscription,
+)
 from kargo_lab.selection import CommitFacts, ImageFacts, PlatformFacts, TagFacts
 from kargo_lab.selection.images import caches_by_tag
 
@@ -381,6 +386,10 @@ def test_what_kargo_cannot_use_is_refused_with_field_and_reason(build: Any, fiel
     with pytest.raises(SelectionError) as refused:
         build()
     assert (refused.value.field, refused.value.message.split("\n")[0]) == (field, message)
+
+
+def test_deliveries_find_no_generic_subscription() -> None:
+    assert selection.repository_key(GenericSubscription(kind="s3", name="files")) == ""
 
 
 @pytest.mark.parametrize(
