@@ -52,7 +52,6 @@ SPANS = (
     ("Promotion waits", tracing.PROMOTION_CREATED, tracing.PROMOTION_STARTED, "#BBBBBB"),
     ("Promotion", tracing.PROMOTION_STARTED, tracing.PROMOTION_ENDED, "#009E73"),
 )
-LOOK_SECONDS = 0.005
 CONFIG = "team/deploy"
 
 
@@ -190,13 +189,15 @@ def _push(bed: Testbed, name: str, number: int, give_up: float) -> dict[str, obj
 
 def _until(bed: Testbed, name: str, count: int, give_up: float) -> str | None:
     """The newest Freight of a lane once so many Promotions have ended in its Stage; None if they never do."""
-    ends = time.monotonic() + give_up
-    while time.monotonic() < ends:
-        done = [each for each in bed.lab.promotions() if each.stage == name and each.status.phase == "Succeeded"]
-        if len(done) >= count:
-            return f"{PROJECT}/{max(done, key=lambda each: each.name).freight}"
-        time.sleep(LOOK_SECONDS)
-    return None
+    ends, pipeline, prefix = time.monotonic() + give_up, bed.lab.pipeline, f"{PROJECT}/{name}."
+    with pipeline.changed:
+        while True:
+            made = [each for key, each in pipeline.keeping.promotions.items() if key.startswith(prefix)]
+            done = [each for each in made if each.status.phase == "Succeeded"]
+            if len(done) >= count:
+                return f"{PROJECT}/{max(done, key=lambda each: each.name).freight}"
+            if not pipeline.changed.wait(ends - time.monotonic()):
+                return None
 
 
 def plot(moments: Mapping[str, float], *, title: str = "") -> Figure:
