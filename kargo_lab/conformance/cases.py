@@ -170,7 +170,7 @@ def _read(file: Path, place: str) -> list[Case]:
     try:
         loader = _Loader(file.read_text(encoding="utf-8"))
         root = loader.get_single_node()
-        document = loader.construct_document(root) if root is not None else None
+        document: Any = loader.construct_document(root) if root is not None else None
         lines = _case_lines(root)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
