@@ -222,6 +222,9 @@ class SubscriptionShape:
         if len(kinds) != 1:
             what = ", ".join(f"`{kind[:60]}`" for kind in kinds[:5]) or "none"
             return place.wrong(f"expected exactly one of git, image, chart; found {what}")
+        if "name" in place.value and place.report.admitted and not place.report.profile.subscription_names:
+            # Up to v1.11 the type is the only key: warehouse_types_test.go, TestWarehouseSpecUnmarshalValidation.
+            return place.at("name").wrong("a subscription has no name before the releases after v1.11")
         name = _NAME.read(place.at("name")) if place.value.get("name") is not None else ""
         kind = kinds[0]
         if kind in BUILT_IN:

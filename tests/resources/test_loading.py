@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kargo_lab.errors import ManifestError, UsageError
+from kargo_lab.profiles import PROFILES
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import PromotionPolicy, ReceiverSpec, Secret
 from kargo_lab.resources.warehouse import GenericSubscription, GitSubscription, ImageSubscription
@@ -240,6 +241,18 @@ def test_a_subscription_is_refused(subscription: str, expected: str) -> None:
 )
 def test_two_subscriptions_to_one_repository_are_refused(first: str, second: str) -> None:
     assert "the same repository as the subscription in line 6" in misfits(warehouse(first, second))[0]
+
+
+@pytest.mark.parametrize("release", ["v1.8", "v1.11"])
+def test_releases_before_names_refuse_a_named_subscription(release: str) -> None:
+    named = {"name": "web", "image": {"repoURL": "r.example/web"}}
+    with pytest.raises(ManifestError, match="has no name before"):
+        loading.subscription(named, profile=PROFILES[release])
+
+
+def test_a_named_subscription_that_is_stored_is_read_for_every_release() -> None:
+    named = {"name": "web", "image": {"repoURL": "r.example/web"}}
+    assert loading.subscription(named, admitted=False, profile=PROFILES["v1.11"]).name == "web"
 
 
 def test_two_charts_of_one_classic_repository_are_fine() -> None:
