@@ -12,7 +12,7 @@ from kargo_lab.engine.freight import freight_name
 from kargo_lab.engine.lab import Lab
 from kargo_lab.engine.status import Status
 from kargo_lab.engine.store import Store
-from kargo_lab.errors import StoreError
+from kargo_lab.errors import ManifestError, StoreError
 from kargo_lab.profiles import PROFILES
 from kargo_lab.resources import loading
 from kargo_lab.resources.artifacts import ArtifactReference, GenericDiscovery
@@ -194,3 +194,13 @@ def test_f22_a_name_for_a_subscription_makes_new_freight_once() -> None:
     scene = Scene().run()
     scene.apply(subscriptions=(ImageSubscription(repo_url=WEB, name="web"),)).run(1000.0)
     assert scene.tags == ["1.0.0", "1.0.0"]
+
+
+def test_s38_an_origin_that_is_requested_twice_is_refused() -> None:
+    request = "{origin: {kind: Warehouse, name: w}, sources: {direct: true}}"
+    with pytest.raises(ManifestError, match="same origin"):
+        loading.loads(
+            "{apiVersion: kargo.akuity.io/v1alpha1, kind: Stage, metadata: {name: dev, namespace: p},"
+            f" spec: {{requestedFreight: [{request}, {request}],"
+            " promotionTemplate: {spec: {steps: [{uses: noop}]}}}}"
+        )
