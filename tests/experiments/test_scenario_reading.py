@@ -26,7 +26,7 @@ def test_a_scenario_that_ships_can_be_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "path", "reason"),
     [
-        pytest.param("fleets.images.intervall=5m", "fleets.images.intervall", "unknown key", id="an unknown key"),
+        pytest.param("fleets.images.intervals=5m", "fleets.images.intervals", "unknown key", id="an unknown key"),
         pytest.param("fleets.images.events.per-day=-1", "fleets.images.events.per-day", "of at least 0", id="a rate"),
         pytest.param("fleets.images.events.per-day=.inf", "fleets.images.events.per-day", "of at least 0", id="inf"),
         pytest.param("fleets.images.events.per-day=.nan", "fleets.images.events.per-day", "of at least 0", id="NaN"),
