@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -73,8 +72,8 @@ def test_a_report_is_written_into_its_folder_and_nowhere_else(
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     report.write(folder, document)
-    assert sorted(os.listdir(folder)) == ["badge.json", "junit.xml", "report.html", "report.json"]
-    assert os.listdir(elsewhere) == []
+    assert sorted(path.name for path in folder.iterdir()) == ["badge.json", "junit.xml", "report.html", "report.json"]
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_every_failure_says_how_to_see_it_again(document: dict) -> None:
