@@ -52,7 +52,7 @@ class Case:
     source: str
     since: str
     until: str | None
-    receiver: Mapping[str, Any] | None
+    receiver: Mapping[str, Any] | None = attrs.field(repr=False)  # may hold a secret
     setup: Mapping[str, Any]
     steps: tuple[Step, ...]
     features: frozenset[str]
