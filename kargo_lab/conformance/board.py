@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
+from rich.jupyter import JupyterMixin
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +27,11 @@ _OUTCOMES = {"passed": "bold green", "failed": "bold red", "partial": "bold yell
 _SHOWN_FAILURES = 20
 
 
-def board(report: Mapping[str, Any], *, failures: int = _SHOWN_FAILURES) -> RenderableType:
+class Board(JupyterMixin, Group):
+    """What a notebook shows as it is, and a console prints."""
+
+
+def board(report: Mapping[str, Any], *, failures: int = _SHOWN_FAILURES) -> Board:
     """The table by group and level, the failures, and one closing line."""
     levels = [level for level, numbers in report["footer"]["counts"].items() if sum(numbers.values())]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -53,7 +58,7 @@ def board(report: Mapping[str, Any], *, failures: int = _SHOWN_FAILURES) -> Rend
     for sentence in report["footer"].get("stale", ()):
         parts += [Text(), Text(f"stale entry of the target file: {sentence}", style=_STYLES["fail"])]
     parts += [Text(), closing_line(report)]
-    return Group(*parts)
+    return Board(*parts)
 
 
 def _reasons(case: Mapping[str, Any]) -> list[Text]:
