@@ -304,8 +304,10 @@ class Walk:
         ran = np.zeros(self._many, dtype=np.bool_)
         ran[jobs.warehouse[jobs.is_hook]] = True
         stays = due + np.flatnonzero(~ran[self._rows[WHO, due:]])
-        rows = np.concatenate((self._rows[:, stays], np.stack((whose, moment, start, end, look, look_end))), axis=1)
-        self._rows = rows[:, np.argsort(rows[NEXT], kind="stable")]
+        rows = np.concatenate(
+            (np.take(self._rows, stays, axis=1), np.stack((whose, moment, start, end, look, look_end))), axis=1
+        )
+        self._rows = np.take(rows, np.argsort(rows[NEXT], kind="stable"), axis=1)
         self._row[self._rows[WHO]] = np.arange(self._many)
 
     def _looks(self, jobs: _Jobs, accepted: Flags, whose: Numbers) -> tuple[Ticks, Ticks]:
