@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from kargo_lab.conformance.cases import for_profile, load, select
 RECEIVERS = ("artifactory", "azure", "bitbucket", "dockerhub", "generic", "gitea", "github", "gitlab", "harbor", "quay")
 
 
+every = cache(load)  # read once for all tests here
+
+
 @pytest.fixture(scope="module", params=["always-200", "always-401"])
 def absurd(request: pytest.FixtureRequest) -> dict:
-    chosen = [case for case in for_profile(load(), "latest") if case.group in RECEIVERS]
+    chosen = [case for case in for_profile(every(), "latest") if case.group in RECEIVERS]
     return suite.judge(chosen, suite.header(request.param), jobs=1)
 
 
@@ -77,7 +81,7 @@ def target_file(folder: Path, url: str, extra: str = "") -> str:
 
 
 def run(target: str, *patterns: str) -> dict:
-    chosen = for_profile(select(load(), patterns or ("github/authenticity",)), "latest")
+    chosen = for_profile(select(every(), patterns or ("github/authenticity",)), "latest")
     return suite.judge(chosen, suite.header(target), jobs=1)
 
 
