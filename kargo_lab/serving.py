@@ -86,15 +86,18 @@ class Server:
     def start(self) -> Self:
         """Bind, listen and serve; the port answers when this returns. Raises OSError if it cannot be bound."""
         self._workers, self._map = _Workers(), dict[int, Any]()
-        settings = Adjustments(
-            host=self.address,
-            port=self._wanted_port,
-            ident="kargo-lab",
-            threads=self._threads,
-            asyncore_use_poll=True,  # select() ends at file descriptor 1023
-            log_socket_errors=False,
-            **self._settings,
-        )
+        try:
+            settings = Adjustments(
+                host=self.address,
+                port=self._wanted_port,
+                ident="kargo-lab",
+                threads=self._threads,
+                asyncore_use_poll=True,  # select() ends at file descriptor 1023
+                log_socket_errors=False,
+                **self._settings,
+            )
+        except ValueError as error:  # waitress' word for a host that nobody knows; what it replaced has the reason
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         listener: Any = type("Listener", (TcpWSGIServer,), {"channel_class": self.channel_class})
         try:
             self._server = listener(self.application, self._map, dispatcher=self._workers, adj=settings)

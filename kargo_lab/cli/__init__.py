@@ -6,6 +6,7 @@ could not run. Results go to stdout; progress, logs and errors to stderr.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 from collections.abc import Mapping
@@ -84,11 +85,18 @@ class LazyGroup(click.Group):
             formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turn our errors into one message; anything else is a bug and shows its traceback."""
+        """Turn our errors and the machine's into one message; anything else is a bug and shows its traceback."""
         try:
             return super().invoke(ctx)
         except LabError as error:
             raise _Failure(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or not error.strerror:  # click ends quietly when nobody reads any more
+                raise
+            raise _Failure(f"{error.filename}: {error.strerror}" if error.filename else error.strerror) from error
+        except KeyboardInterrupt:
+            click.echo(err=True)  # the terminal has written ^C
+            raise _Failure("interrupted before it was done") from None
 
 
 def _is_written(command: _Command) -> bool:

@@ -72,8 +72,12 @@ _level = click.option(
 @click.option(
     "--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes."
 )
-@click.option("-n", "--jobs", default=4, show_default=True, help="Cases that are sent side by side.")
-@click.option("--rerun", default=0, show_default=True, help="Run what failed again, up to so many times.")
+@click.option(
+    "-n", "--jobs", default=4, type=click.IntRange(1), show_default=True, help="Cases that are sent side by side."
+)
+@click.option(
+    "--rerun", default=0, type=click.IntRange(0), show_default=True, help="Run what failed again, up to so many times."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report document instead of the board.")
 def run_command(
     target: str,
@@ -93,7 +97,7 @@ def run_command(
     Examples:
       kargo-lab conformance run
       kargo-lab conformance run --profile v1.9 --select github/push --report report
-      kargo-lab conformance run --target my-target.yaml
+      kargo-lab conformance run --target http://127.0.0.1:8080 --select github  # your receiver's URL
     """
     from kargo_lab.conformance import report as reports
     from kargo_lab.conformance import suite
@@ -101,6 +105,8 @@ def run_command(
     from kargo_lab.conformance.verdicts import EXIT_STATUS
 
     chosen = _chosen(profile, patterns, level)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made shows now, not after the run
     command = "kargo-lab " + shlex.join(sys.argv[1:])
     header = suite.header(target, profile=profile, seed=seed, command=command, started=datetime.now(UTC), strict=strict)
     document = suite.judge(chosen, header, jobs=jobs, reruns=rerun, progress=_bar(len(chosen)))
@@ -196,7 +202,9 @@ def diff_command(before: Path, after: Path) -> None:
 
     \b
     Example:
-      kargo-lab conformance diff last-week/report.json report/report.json
+      kargo-lab conformance run --profile v1.8 --select github --report before
+      kargo-lab conformance run --profile v1.9 --select github --report after
+      kargo-lab conformance diff before/report.json after/report.json
     """
     from kargo_lab.conformance import report as reports
 
@@ -214,8 +222,8 @@ def matrix_command(paths: tuple[Path, ...], as_json: bool) -> None:
     """Set many reports side by side: a row for each group and level, a column for each report.
 
     \b
-    Example:
-      kargo-lab conformance matrix reports/*/report.json
+    Example, with the reports of the example of `diff`:
+      kargo-lab conformance matrix before/report.json after/report.json
     """
     from kargo_lab.conformance import report as reports
     from kargo_lab.conformance.board import print_table
@@ -275,7 +283,9 @@ def manifests_command(
 
 @group.command("prove")
 @click.option("--select", "patterns", multiple=True, metavar="PATTERN", help="Only these faults. Repeatable.")
-@click.option("-n", "--jobs", default=2, show_default=True, help="Faults that are tried side by side.")
+@click.option(
+    "-n", "--jobs", default=2, type=click.IntRange(1), show_default=True, help="Faults that are tried side by side."
+)
 @click.option("--seed", default=7, show_default=True)
 @click.option("--list", "only_list", is_flag=True, help="List the faults and try none.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -61,6 +61,7 @@ def address(value: str, *, default_port: int) -> tuple[str, int]:
     host, colon, port = value.rpartition(":")
     if not colon or value.endswith("]"):
         host, port = value, str(default_port)
-    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise UsageError(f"{value!r} is no address: expected host:port, with a port from 0 to 65535")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536) or (":" in host and not bracketed):
+        raise UsageError(f"{value!r} is no address: expected host:port or [::1]:port, with a port from 0 to 65535")
     return host.strip("[]") or "127.0.0.1", int(port)

@@ -51,8 +51,9 @@ def command(
     if a receiver cannot be built.
 
     \b
-    Example:
-      kargo-lab receivers --resources deploy/ --base-url https://kargo.example.com
+    Example, with resources that the suite has:
+      kargo-lab conformance manifests --select github/push/branch > lab.yaml
+      kargo-lab receivers --resources lab.yaml --base-url https://kargo.example.com
     """
     objects = DeclaredObjects(
         loading.load(resources, profile=profile, namespace=namespace), base_url=base_url, profile=profile

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from kargo_lab.cli.options import address
 from kargo_lab.errors import UsageError
 from kargo_lab.payloads.recording import Recorder
+
+DEFAULT_PORT = 8765
 
 
 @click.command()
@@ -20,7 +23,9 @@ from kargo_lab.payloads.recording import Recorder
 )
 @click.option("--status", default=200, show_default=True, type=click.IntRange(100, 599), help="What to answer.")
 @click.option("--exact", is_flag=True, help="Keep bodies and signatures as they came; the files may then hold secrets.")
-@click.option("--count", default=0, help="Stop after so many deliveries; 0 goes on until Ctrl-C.")
+@click.option(
+    "--count", default=0, type=click.IntRange(0), help="Stop after so many deliveries; 0 goes on until Ctrl-C."
+)
 def command(listen: str, folder: Path, status: int, exact: bool, count: int) -> None:
     """Keep what a real platform sends as delivery files, with secrets and personal data redacted.
 
@@ -28,9 +33,8 @@ def command(listen: str, folder: Path, status: int, exact: bool, count: int) -> 
     Example:
       kargo-lab record --listen 127.0.0.1:8765 --into recorded
     """
-    address, _, port = listen.rpartition(":")
-    if not address or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--listen takes ADDRESS:PORT, not {listen!r}")
+    host, port = address(listen, default_port=DEFAULT_PORT)
+    folder.mkdir(parents=True, exist_ok=True)
     done = threading.Event()
     kept: list[Path] = []
 
@@ -41,7 +45,7 @@ def command(listen: str, folder: Path, status: int, exact: bool, count: int) -> 
             done.set()
 
     try:
-        recorder = Recorder(folder, address=address, port=int(port), status=status, exact=exact, on_file=on_file)
+        recorder = Recorder(folder, address=host, port=port, status=status, exact=exact, on_file=on_file)
     except OSError as problem:
         raise UsageError(f"cannot listen on {listen}: {problem.strerror}") from None
     with recorder:

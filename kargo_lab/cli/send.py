@@ -32,7 +32,14 @@ from kargo_lab.errors import UsageError
     "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the unsigned delivery to a file instead."
 )
 @click.option("--list", "listed", is_flag=True, help="List what the corpus has for the platform and event.")
-@click.option("--timeout", "timeout_seconds", default=10.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds to wait for an answer.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
 @click.pass_context
 def command(
@@ -56,11 +63,11 @@ def command(
     The exit status is 1 if the receiver does not answer with a 2xx status.
 
     \b
-    Examples:
+    Examples; the last two are for `kargo-lab record` in another terminal, or for your receiver's URL:
       kargo-lab send --list github push
-      kargo-lab send github push --url http://localhost:8080/github/... --secret s3cr3t
       kargo-lab send github package --set repository=acme/shop --set tag=v2.0.0 --print --url http://localhost:8080/x
-      kargo-lab send gitlab push --variant commits-truncated --url http://localhost:8080/gitlab/... --secret s3cr3t
+      kargo-lab send github push --url http://127.0.0.1:8765 --secret s3cr3t
+      kargo-lab send gitlab push --variant commits-truncated --url http://127.0.0.1:8765 --secret s3cr3t
     """
     if listed:
         _list(platform, event, as_json=as_json)

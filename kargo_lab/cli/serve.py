@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -58,8 +59,9 @@ def command(
     With --store, a refresh is on disk before its sender reads 200, and a killed server finds it there.
 
     \b
-    Example:
-      kargo-lab serve --resources deploy/ --store lab.db --listen 127.0.0.1:8080
+    Example, with resources that the suite has:
+      kargo-lab conformance manifests --select github/push/branch > lab.yaml
+      kargo-lab serve --resources lab.yaml --store lab.db --listen 127.0.0.1:8080 --api 127.0.0.1:8081
     """
     from kargo_lab.engine.lab import Lab
     from kargo_lab.engine.store import Store
@@ -91,7 +93,10 @@ def command(
 
             api_host, api_port = address(api_address, default_port=DEFAULT_API_PORT)
             server = serving.Server(api.create_app(lab), address=api_host, port=api_port, kept_bytes=api.MOST_BYTES + 1)
-            stack.enter_context(server)
+            try:
+                stack.enter_context(server)
+            except OSError as error:
+                raise UsageError(f"cannot serve the lab API on {api_address}: {error.strerror or error}") from error
             click.echo(f"lab API at {server.url}{api.PREFIX}", err=True)
 
         def ready(bound: int) -> None:
@@ -107,6 +112,8 @@ def command(
                     click.echo(f"{type(config).__name__} {config.name}: {condition.message}", err=True)
         try:
             serving.serve_forever(lab, address=host, port=port, certificate=tls_cert, key=tls_key, ready=ready)
+        except ssl.SSLError as error:
+            raise UsageError(f"{tls_cert} and {tls_key} are no certificate and its key in PEM: {error}") from error
         except OSError as error:
             raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
 

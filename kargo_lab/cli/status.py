@@ -27,7 +27,7 @@ def command(store: Path | None, url: str | None, with_promotions: bool, as_json:
     Exit status 1 if a Stage's last pass failed, or something is wrong with the Stages.
 
     \b
-    Example:
+    Examples, beside the example of `kargo-lab serve`:
       kargo-lab status --store lab.db
       kargo-lab status --url http://127.0.0.1:8081/lab/v1
     """

@@ -110,7 +110,7 @@ def up(
                     f"cannot serve the lab API on {api_address}: {error.strerror}; try --api :0"
                 ) from error
             with _stopped(server):
-                shown = facts(bed, f"{server.url}{api.PREFIX}")
+                shown = facts(bed, f"{server.url}{api.PREFIX}", hooked=not no_hooks)
                 click.echo(json.dumps(shown, indent=2) if as_json else screen(shown))
                 _watch(bed, over, quiet=as_json)
 
@@ -192,8 +192,8 @@ def _watch(bed: Testbed, over: threading.Event, *, quiet: bool) -> None:
         deliveries_told, pieces_told = len(deliveries), len(pieces)
 
 
-def facts(bed: Testbed, api_url: str) -> dict[str, Any]:
-    """Every URL, every credential and what to type next."""
+def facts(bed: Testbed, api_url: str, *, hooked: bool) -> dict[str, Any]:
+    """Every URL, every credential and what to type next; hooks that are there need no registering."""
     registry, git = bed.registry, bed.git
     users = list(getattr(getattr(registry, "records", None), "accounts", {}).items())
     login = {"user": users[0][0], "password": users[0][1]} if users else {}
@@ -219,11 +219,11 @@ def facts(bed: Testbed, api_url: str) -> dict[str, Any]:
         "receivers": {
             name: {"type": types[name], "url": urls[name], "secret": bed.secret(name)} for name in ("registry", "git")
         },
-        "next": _next(bed, api_url, urls),
+        "next": _next(bed, api_url, urls, hooked=hooked),
     }
 
 
-def _next(bed: Testbed, api_url: str, urls: dict[str, str]) -> dict[str, list[str]]:
+def _next(bed: Testbed, api_url: str, urls: dict[str, str], *, hooked: bool) -> dict[str, list[str]]:
     host, clone = bed.registry.host, bed.git.clone_url(CONFIG)
     folder = clone.rstrip("/").rpartition("/")[2].removesuffix(".git")
     image = f"{host}/{IMAGE}"
@@ -236,7 +236,7 @@ def _next(bed: Testbed, api_url: str, urls: dict[str, str]) -> dict[str, list[st
         ],
         "push a commit": [f"git clone {clone} && git -C {folder} {commit} && git -C {folder} push"],
         "send a hook by hand": [line for name in ("registry", "git") for line in _send(bed, name, urls[name])],
-        "register the hooks by API": [f"kargo-lab testbed hooks install --api {origin}"],
+        **({} if hooked else {"register the hooks by API": [f"kargo-lab testbed hooks install --api {origin}"]}),
         "look": [
             f"curl -s '{api_url}/freight?namespace=testbed'",
             f"kargo-lab testbed deliveries --api {origin}",
@@ -326,7 +326,7 @@ def redeliver(platform: str, guid: str, api_url: str) -> None:
     """Let PLATFORM (registry or git) send the delivery GUID once more.
 
     \b
-    Example:
+    Example, with a GUID that `kargo-lab testbed deliveries` shows:
       kargo-lab testbed redeliver git 0b7c5f3e-3f1e-5d0a-9c53-0f0f2f7f9a11
     """
     _ask("POST", api_url, f"/platforms/{platform}/deliveries/{guid}/redeliver")
@@ -360,7 +360,12 @@ def _table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
 
 @group.group()
 def hooks() -> None:
-    """Hooks from the platforms to the receivers."""
+    """Hooks from the platforms to the receivers.
+
+    \b
+    Example:
+      kargo-lab testbed hooks install
+    """
 
 
 @hooks.command()

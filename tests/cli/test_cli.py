@@ -143,7 +143,7 @@ def test_an_address_is_host_and_port(text: str, expected: tuple[str, int]) -> No
     assert address(text, default_port=8080) == expected
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:x", "h:65536", "h:", "h:-1"])
+@pytest.mark.parametrize("text", ["127.0.0.1:x", "h:65536", "h:", "h:-1", "1:2:3", "::1"])
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is no address"):
         address(text, default_port=8080)
