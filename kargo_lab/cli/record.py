@@ -34,7 +34,6 @@ def command(listen: str, folder: Path, status: int, exact: bool, count: int) -> 
       kargo-lab record --listen 127.0.0.1:8765 --into recorded
     """
     host, port = address(listen, default_port=DEFAULT_PORT)
-    folder.mkdir(parents=True, exist_ok=True)
     done = threading.Event()
     kept: list[Path] = []
 

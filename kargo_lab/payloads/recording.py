@@ -41,13 +41,17 @@ class Recorder:
         self.folder, self.status, self.exact, self._on_file = folder, status, exact, on_file
         self._lock = threading.Lock()
         self.files: list[Path] = []
-        folder.mkdir(parents=True, exist_ok=True)
         self._server = ThreadingHTTPServer((address, port), type("_Bound", (_Handler,), {"recorder": self}))
         self.url = f"http://{address}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="recorder", daemon=True)
 
     def start(self) -> Self:
-        """Serve in a thread of its own."""
+        """Make the folder, and serve in a thread of its own."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            self._server.server_close()
+            raise
         self._thread.start()
         return self
 

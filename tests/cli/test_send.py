@@ -75,4 +75,4 @@ def test_words_that_do_not_fit_are_a_usage_error(arguments: list[str]) -> None:
 
 
 def test_a_recorder_cannot_listen_nowhere() -> None:
-    assert isinstance(CliRunner().invoke(record, ["--listen", "nowhere"]).exception, UsageError)
+    assert isinstance(CliRunner().invoke(record, ["--listen", "127.0.0.1:nowhere"]).exception, UsageError)
