@@ -153,6 +153,16 @@ from kargo_lab.rules import expressions
         ("x?.y", "unknown"),
         ("{a: 1}?.a", "interface {}"),
         ("len", "func(...interface {}) (interface {}, error)"),
+        ("-first(x)", "unknown"),
+        ("all(x, y)", "bool"),
+        ("any(x, y)", "bool"),
+        ("none(x, y)", "bool"),
+        ("one(x, y)", "bool"),
+        ("sum(x, y)", "interface {}"),
+        ('1; 2; "a"', "string"),
+        ("let y = 1; (let z = 2; z); y", "int"),
+        ('bitand(b"a"[0], 1)', "int"),
+        ("$env.x", "unknown"),
         ('"a" matches "b"', "bool"),
         ('"a" in ["a"]', "bool"),
         ("1 in 1..2", "bool"),
@@ -172,3 +182,17 @@ def test_the_type_of_an_expression_is_known(text: str, known: str) -> None:
     with pytest.raises(ExpressionError) as refused:
         expressions.compile(f"({text}) % true")
     assert refused.value.message == f"invalid operation: % (mismatched types {known} and bool)"
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ('replace(x, 1, "a")', 11, "cannot use int as argument (type string) to call replace"),
+        ('x matches "["', 10, "missing ]"),
+        ("(let y = 1; y); let y = 2; let z = y; let z = 1; 1", 42, "cannot redeclare variable z"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(text: str, position: int, message: str) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        expressions.compile(text)
+    assert (refused.value.stage, refused.value.position, refused.value.message) == ("compile", position, message)
