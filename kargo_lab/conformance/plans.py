@@ -34,6 +34,10 @@ class Addresses:
     charts: str  # http://host:port
 
 
+# What `conformance manifests` writes unless told otherwise, so also what a target that never asks us was told.
+USUAL_ADDRESSES = Addresses(git="http://127.0.0.1:3000", registry="127.0.0.1:5000", charts="http://127.0.0.1:8879")
+
+
 @attrs.frozen(kw_only=True)
 class Plan:
     """One case, made concrete for one run."""

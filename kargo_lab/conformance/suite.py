@@ -14,7 +14,7 @@ import yaml
 
 from kargo_lab.conformance import report, requests, runner, targets, verdicts
 from kargo_lab.conformance.cases import Case, for_profile, load, select
-from kargo_lab.conformance.plans import Addresses, Plan, configurations, plan, receiver_path
+from kargo_lab.conformance.plans import USUAL_ADDRESSES, Addresses, Plan, configurations, plan, receiver_path
 from kargo_lab.conformance.report import Header
 from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.verdicts import Result
@@ -42,11 +42,19 @@ def header(
     )
 
 
+def _sources(target: str) -> World:
+    """The world as the target was told of it: a Warehouse matches by its address, even where nothing is asked there."""
+    described = targets.file(target)
+    asks = described.calls if described else not target.startswith(("http://", "https://"))
+    if described is not None and (asks or described.sources):
+        return World(described.sources, listen=described.listen)
+    return World() if asks else World(USUAL_ADDRESSES, own_ports=True)
+
+
 @contextmanager
 def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
     """A target and the lab's sources, both up; both are gone afterwards, whatever happened."""
-    described = targets.file(target)
-    with World(described.sources, listen=described.listen) if described else World() as world:
+    with _sources(target) as world:
         opened = targets.make(target, profile)
         try:
             yield opened, world

@@ -17,7 +17,7 @@ from typing import Any, Self
 from kargo_lab.conformance.plans import Addresses, Plan
 from kargo_lab.platforms.access import AccessLog
 from kargo_lab.platforms.charts import ChartHost
-from kargo_lab.platforms.git_objects import Person
+from kargo_lab.platforms.git.objects import Person
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.registry import Registry
 
@@ -32,10 +32,13 @@ def _port(address: str) -> int:
 class World:
     """Three embedded platforms between `start()` and `stop()`, filled as the plans say."""
 
-    def __init__(self, addresses: Addresses | None = None, *, listen: str = "127.0.0.1") -> None:
+    def __init__(
+        self, addresses: Addresses | None = None, *, listen: str = "127.0.0.1", own_ports: bool = False
+    ) -> None:
         self._published = addresses  # how a target elsewhere reaches them
-        # The ports of published addresses are served here, on whatever address `listen` says.
-        port = {name: _port(getattr(addresses, name)) for name in ("git", "registry", "charts")} if addresses else {}
+        # The ports of published addresses are served here, on whatever address `listen` says; unless nobody will ask.
+        served = None if own_ports else addresses
+        port = {name: _port(getattr(served, name)) for name in ("git", "registry", "charts")} if served else {}
         self.registry = Registry(port=port.get("registry", 0), address=listen)
         self.git = GitHost(port=port.get("git", 0), address=listen)
         self.charts = ChartHost(port=port.get("charts", 0), address=listen)

@@ -13,6 +13,11 @@ import pytest
 
 from kargo_lab.conformance import suite
 from kargo_lab.conformance.cases import for_profile, load, select
+from kargo_lab.conformance.plans import USUAL_ADDRESSES
+from kargo_lab.engine.lab import Lab
+from kargo_lab.resources import loading
+from kargo_lab.service.serving import Server
+from kargo_lab.service.webhook import Webhook
 
 RECEIVERS = ("artifactory", "azure", "bitbucket", "dockerhub", "generic", "gitea", "github", "gitlab", "harbor", "quay")
 
@@ -141,3 +146,16 @@ def test_what_only_effects_would_show_is_skipped_and_never_passed(tmp_path: Path
         document = run(target_file(tmp_path, url), "github/authenticity/unsigned")
     assert {case["status"] for case in document["cases"]} == {"skip"}
     assert document["footer"]["outcome"] == "partial"
+
+
+def test_one_who_applied_the_manifests_as_printed_is_addressed_as_they_say(tmp_path: Path) -> None:
+    applied = tmp_path / "manifests.yaml"
+    applied.write_text(suite.manifests(select(every(), ("github/push/answer",)), USUAL_ADDRESSES, 7))
+    lab = Lab()
+    lab.apply(loading.load([applied]))
+    try:
+        with Server(Webhook(lab)) as endpoint:
+            document = run(endpoint.url, "github/push/answer")
+    finally:
+        lab.close()
+    assert [case["status"] for case in document["cases"]] == ["pass"]
