@@ -91,6 +91,14 @@ def _crossing(right: Any) -> Any:
     return wrong
 
 
+def _files_wanted(right: Any) -> Any:
+    def wrong(self: Any, qualifiers: Any, changed_files: Any = ()) -> Any:
+        reason = right(self, qualifiers, changed_files)
+        return attrs.evolve(reason, accepted=False) if reason and self.paths and not changed_files else reason
+
+    return wrong
+
+
 def _fault(name: str, says: str, source: str, touches: tuple[str, ...] = PUSHES, **change: Any) -> Fault:
     return Fault(name=name, says=says, source=source, touches=touches, **change)
 
@@ -183,11 +191,7 @@ SELECTION = (
         "Without files a Warehouse with paths is left alone",
         _RULES,
         ("github", "gitlab", "gitea", "azure", "bitbucket", "paths"),
-        replaced={
-            "kargo_lab.selection.paths:PathRules.judge_push": lambda _right: (
-                lambda self, changed, **_options: self.judge_commit(changed)
-            )
-        },
+        replaced={"kargo_lab.selection.commits:CommitSelector.matches": _files_wanted},
     ),
 )
 PATHS = (
