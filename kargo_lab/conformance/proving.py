@@ -145,6 +145,16 @@ def judge(name: str, profile: str, seed: int) -> Trial:
 def _noticed(
     name: str, fault: Fault | None, cases: Sequence[Case], profile: str, seed: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """As `_failed`; a fault that breaks the target altogether has been noticed by nobody, and is ours to repair."""
+    try:
+        return _failed(name, fault, cases, profile, seed)
+    except Exception as error:  # noqa: BLE001 - whatever a change breaks, the other faults are still tried
+        return (), (f"{type(error).__name__}: {error}",)
+
+
+def _failed(
+    name: str, fault: Fault | None, cases: Sequence[Case], profile: str, seed: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ids of the cases that failed, and of those in which we failed."""
     with World() as world:
         if fault is not None:

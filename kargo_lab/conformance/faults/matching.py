@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -77,18 +78,26 @@ def _paths(**change: Any) -> Mapping[str, Change]:
     }
 
 
-def _plain_prefix(right: Any) -> Any:
-    return lambda self, path: right(self, path) or (":" not in self.text and path.startswith(self.text))
+def _wider(change: Any) -> Mapping[str, Change]:
+    """Path patterns that also match where `change(pattern, path)` says so."""
+
+    def wrap(right: Any) -> Any:
+        def wrong(text: str) -> Any:
+            selector = right(text)
+            return SimpleNamespace(text=text, matches=lambda path: selector.matches(path) or change(text, path))
+
+        return wrong
+
+    return {"kargo_lab.selection.paths:patterns.path_selector": wrap}
 
 
-def _crossing(right: Any) -> Any:
-    def wrong(self: Any, path: str) -> bool:
-        return bool(right(self, path)) or (
-            self.text.startswith("glob:")
-            and re.fullmatch(re.escape(self.text[5:]).replace(r"\*", ".*"), path) is not None
-        )
+def _begins(pattern: str, path: str) -> bool:
+    return ":" not in pattern and path.startswith(pattern)
 
-    return wrong
+
+def _crosses(pattern: str, path: str) -> bool:
+    glob = re.escape(pattern.removeprefix("glob:")).replace(r"\*", ".*")
+    return pattern.startswith("glob:") and re.fullmatch(glob, path) is not None
 
 
 def _files_wanted(right: Any) -> Any:
@@ -214,14 +223,14 @@ PATHS = (
         "apps/foo includes apps/foobar",
         _RULES,
         ("paths", "discovery"),
-        replaced={"kargo_lab.rules.patterns:Selector.matches": _plain_prefix},
+        replaced=_wider(_begins),
     ),
     _fault(
         "stars-cross-directories",
         "* in a glob matches slashes",
         _RULES,
         ("paths", "discovery"),
-        replaced={"kargo_lab.rules.patterns:Selector.matches": _crossing},
+        replaced=_wider(_crosses),
     ),
     _fault(
         "one-excluded-file-spoils-all",
