@@ -19,7 +19,7 @@ from kargo_lab import profiles
 from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.charts import ChartHost
-from kargo_lab.platforms.git_bodies.writing import stable_uuid
+from kargo_lab.platforms.git.bodies.writing import stable_uuid
 from kargo_lab.platforms.gitea_filling import FilledContainerGitea, FilledProcessGitea
 from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.harbor import Harbor

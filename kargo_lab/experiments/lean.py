@@ -20,7 +20,7 @@ from kargo_lab.engine.discovery import NETWORK
 from kargo_lab.platforms.access import AccessLog
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.githost import GitHost
-from kargo_lab.platforms.images import Child, make_image, make_index
+from kargo_lab.platforms.oci.images import Child, make_image, make_index
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.resources.artifacts import CommitDiscovery, SubscriptionResult
 from kargo_lab.resources.warehouse import ChartSubscription, GitSubscription, ImageSubscription, Subscription

@@ -19,10 +19,10 @@ from flask import Request, Response
 
 from kargo_lab.errors import VersionError
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
-from kargo_lab.platforms.chart_packages import ChartPackage, package_chart
 from kargo_lab.platforms.hooks import DeliveryRow
-from kargo_lab.platforms.images import created_text
-from kargo_lab.platforms.registry_auth import known_user
+from kargo_lab.platforms.oci.auth import known_user
+from kargo_lab.platforms.oci.chart_packages import ChartPackage, package_chart
+from kargo_lab.platforms.oci.images import created_text
 from kargo_lab.platforms.serving import Server
 from kargo_lab.rules import versions
 

@@ -20,16 +20,17 @@ from typing import Any, Self
 import attrs
 
 from kargo_lab.errors import UsageError
-from kargo_lab.platforms import git_changes, git_http
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse
-from kargo_lab.platforms.forge import Forge, InvalidCredentialsError, UnknownError
-from kargo_lab.platforms.git_bodies import WRITERS
-from kargo_lab.platforms.git_objects import Person
-from kargo_lab.platforms.git_personas import PERSONAS, HookRequest, wants
-from kargo_lab.platforms.git_program import Git
-from kargo_lab.platforms.git_pulls import PullRequests
-from kargo_lab.platforms.git_repository import Content
-from kargo_lab.platforms.git_scene import Account, PullRequest, RefChange, Repository, Scene
+from kargo_lab.platforms.git import changes as git_changes
+from kargo_lab.platforms.git import smart_http as git_http
+from kargo_lab.platforms.git.bodies import WRITERS
+from kargo_lab.platforms.git.forge import Forge, InvalidCredentialsError, UnknownError
+from kargo_lab.platforms.git.objects import Person
+from kargo_lab.platforms.git.personas import PERSONAS, HookRequest, wants
+from kargo_lab.platforms.git.program import Git
+from kargo_lab.platforms.git.pulls import PullRequests
+from kargo_lab.platforms.git.repository import Content
+from kargo_lab.platforms.git.scene import Account, PullRequest, RefChange, Repository, Scene
 from kargo_lab.platforms.habits import HABITS, Habit
 from kargo_lab.platforms.hooks import Clock, DeliveryRow, Hook, Sender, SystemClock, Transport
 from kargo_lab.platforms.losses import NO_LOSSES, Losses
@@ -291,7 +292,7 @@ class GitHost(PullRequests):
 
     def ping_hook(self, hook: Hook) -> str:
         """What GitHub sends to a new hook; answers the delivery's GUID."""
-        from kargo_lab.platforms.git_bodies import github
+        from kargo_lab.platforms.git.bodies import github
 
         record = self.forge.repositories.get(hook.target.lower())
         if record is not None:
@@ -398,7 +399,7 @@ class GitHost(PullRequests):
 
     def _api(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if self._rest is None:
-            from kargo_lab.platforms.git_apis import application
+            from kargo_lab.platforms.git.apis.all import application
 
             self._rest = application(self)
         answer: Iterable[bytes] = self._rest(environ, start_response)

@@ -23,15 +23,15 @@ import attrs
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.access import AccessLog, Application, Environ, StartResponse, utc_now
 from kargo_lab.platforms.hooks import DeliveryRow
-from kargo_lab.platforms.images import Artifact
-from kargo_lab.platforms.registry_application import RegistryApplication
-from kargo_lab.platforms.registry_auth import Authority
-from kargo_lab.platforms.registry_call import RegistrySettings
-from kargo_lab.platforms.registry_content import is_name, is_tag, push_event
-from kargo_lab.platforms.registry_events import BLOB, DELETE, PUSH, RegistryEvent
-from kargo_lab.platforms.registry_filling import Filling
-from kargo_lab.platforms.registry_manifests import read
-from kargo_lab.platforms.registry_storage import Storage, StoredManifest
+from kargo_lab.platforms.oci.application import RegistryApplication
+from kargo_lab.platforms.oci.auth import Authority
+from kargo_lab.platforms.oci.call import RegistrySettings
+from kargo_lab.platforms.oci.content import is_name, is_tag, push_event
+from kargo_lab.platforms.oci.events import BLOB, DELETE, PUSH, RegistryEvent
+from kargo_lab.platforms.oci.filling import Filling
+from kargo_lab.platforms.oci.images import Artifact
+from kargo_lab.platforms.oci.manifests import read
+from kargo_lab.platforms.oci.storage import Storage, StoredManifest
 from kargo_lab.platforms.serving import Server
 
 Listener = Callable[[RegistryEvent], None]

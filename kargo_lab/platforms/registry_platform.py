@@ -19,12 +19,12 @@ from kargo_lab.payloads.corpus import values
 from kargo_lab.platforms.habits import HABITS, Habit
 from kargo_lab.platforms.hooks import Clock, DeliveryRow, Hook, Sender, SystemClock
 from kargo_lab.platforms.losses import NO_LOSSES, Losses
+from kargo_lab.platforms.oci.auth import BasicAuthority, BearerAuthority
+from kargo_lab.platforms.oci.events import RegistryEvent
+from kargo_lab.platforms.oci.hook_apis import hook_api
+from kargo_lab.platforms.oci.personas import PERSONAS, HookCall, with_facts
 from kargo_lab.platforms.outgoing import Outgoing, post
-from kargo_lab.platforms.personas import PERSONAS, HookCall, with_facts
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import BasicAuthority, BearerAuthority
-from kargo_lab.platforms.registry_events import RegistryEvent
-from kargo_lab.platforms.registry_hook_apis import hook_api
 
 
 class PlatformRegistry(Registry):

@@ -15,9 +15,9 @@ import requests
 from kargo_lab.errors import UpstreamError
 from kargo_lab.platforms.access import AccessRow
 from kargo_lab.platforms.hooks import DeliveryRow
-from kargo_lab.platforms.images import Artifact
-from kargo_lab.platforms.registry_filling import Filling
-from kargo_lab.platforms.registry_manifests import (
+from kargo_lab.platforms.oci.filling import Filling
+from kargo_lab.platforms.oci.images import Artifact
+from kargo_lab.platforms.oci.manifests import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     DOCKER_SCHEMA1,

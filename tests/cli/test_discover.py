@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from kargo_lab.cli import main
 from kargo_lab.engine.rehearsal import redirected
 from kargo_lab.errors import UsageError
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.resources.warehouse import ChartSubscription, GitSubscription, ImageSubscription, Subscription
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from kargo_lab.cli import main
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 
 MANIFEST = """

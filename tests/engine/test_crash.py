@@ -14,7 +14,7 @@ import pytest
 
 from kargo_lab.engine.lab import Lab
 from kargo_lab.engine.store import Store
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.resources import loading
 

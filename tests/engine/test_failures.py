@@ -23,7 +23,7 @@ from kargo_lab.engine.lab import Lab
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.faults import Fault, FaultRule, Faults
 from kargo_lab.platforms.githost import GitHost
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.profiles import LATEST
 from kargo_lab.resources.loading import Resources

@@ -10,7 +10,7 @@ import pytest
 
 from kargo_lab.engine.lab import Lab
 from kargo_lab.errors import UsageError
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.profiles import PROFILES
 from kargo_lab.resources import loading

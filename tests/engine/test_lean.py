@@ -8,7 +8,7 @@ import pytest
 
 from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.engine.lab import Lab
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.warehouse import ImageSubscription, Warehouse, WarehouseSpec

@@ -12,9 +12,9 @@ import pytest
 import requests
 import yaml
 
-from kargo_lab.platforms.chart_packages import gzip as our_gzip
-from kargo_lab.platforms.chart_packages import package_chart
 from kargo_lab.platforms.charts import ChartEvent, ChartHost
+from kargo_lab.platforms.oci.chart_packages import gzip as our_gzip
+from kargo_lab.platforms.oci.chart_packages import package_chart
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

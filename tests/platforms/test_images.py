@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kargo_lab.platforms.images import (
+from kargo_lab.platforms.oci.images import (
     Artifact,
     Child,
     created_text,
@@ -24,8 +24,8 @@ from kargo_lab.platforms.images import (
     make_schema1,
     make_signature,
 )
-from kargo_lab.platforms.registry_manifests import OCI_INDEX, OCI_MANIFEST, ManifestReadingError, read
-from kargo_lab.platforms.registry_storage import digest_of
+from kargo_lab.platforms.oci.manifests import OCI_INDEX, OCI_MANIFEST, ManifestReadingError, read
+from kargo_lab.platforms.oci.storage import digest_of
 
 MAKERS: dict[str, Callable[[], Artifact]] = {
     "an image": lambda: make_image("x", created="2026-01-01T00:00:00Z", labels={"a": "b"}),

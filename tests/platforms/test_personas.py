@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kargo_lab.platforms.habits import HABITS
-from kargo_lab.platforms.personas import ABSENT, HELM, PERSONAS, with_facts
-from kargo_lab.platforms.registry_events import BLOB, RegistryEvent
-from kargo_lab.platforms.registry_manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from kargo_lab.platforms.oci.events import BLOB, RegistryEvent
+from kargo_lab.platforms.oci.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from kargo_lab.platforms.oci.personas import ABSENT, HELM, PERSONAS, with_facts
 
 DIGEST = "sha256:" + "a" * 64
 PUSHED = RegistryEvent(

@@ -11,9 +11,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kargo_lab.platforms.oci.auth import BearerAuthority
 from kargo_lab.platforms.quotas import FLAVOURS, Quota, TokenBucket, Window, by_address
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import BearerAuthority
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from kargo_lab.errors import UsageError
-from kargo_lab.platforms.images import Child, make_image
+from kargo_lab.platforms.oci.auth import BasicAuthority
+from kargo_lab.platforms.oci.call import RegistrySettings
+from kargo_lab.platforms.oci.events import RegistryEvent
+from kargo_lab.platforms.oci.images import Child, make_image
+from kargo_lab.platforms.oci.manifests import OCI_MANIFEST
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import BasicAuthority
-from kargo_lab.platforms.registry_call import RegistrySettings
-from kargo_lab.platforms.registry_events import RegistryEvent
-from kargo_lab.platforms.registry_manifests import OCI_MANIFEST
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

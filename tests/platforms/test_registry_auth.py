@@ -12,8 +12,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import (
+from kargo_lab.platforms.oci.auth import (
     Allowed,
     BasicAuthority,
     BearerAuthority,
@@ -22,6 +21,7 @@ from kargo_lab.platforms.registry_auth import (
     OpenAuthority,
     basic_credentials,
 )
+from kargo_lab.platforms.registry import Registry
 
 USERS = {"me": "s3cr3t"}
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

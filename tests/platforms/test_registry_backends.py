@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from kargo_lab.platforms.containers import why_no_container
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.platforms.registry_container import IMAGE, ContainerRegistry
 from kargo_lab.platforms.registry_process import ProcessRegistry, why_no_process

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from kargo_lab.platforms.oci.auth import Authority, BasicAuthority, BearerAuthority
+from kargo_lab.platforms.oci.call import RegistrySettings
 from kargo_lab.platforms.outgoing import Response
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import Authority, BasicAuthority, BearerAuthority
-from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.platforms.registry_platform import PlatformRegistry
 
 USERS = {"me": "secret"}

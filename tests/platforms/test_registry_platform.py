@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from kargo_lab.errors import UsageError
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
+from kargo_lab.platforms.oci.personas import PERSONAS
 from kargo_lab.platforms.outgoing import Outgoing, Response
-from kargo_lab.platforms.personas import PERSONAS
 from kargo_lab.platforms.registry_platform import PlatformRegistry
 from kargo_lab.platforms.registry_process import ProcessRegistry, why_no_process
 from kargo_lab.platforms.registry_remote import ACCEPT, RemoteRegistry

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kargo_lab.platforms.registry_storage import Storage, StoredManifest, digest_of, digest_of_file, is_digest
-from kargo_lab.platforms.registry_uploads import Uploads
+from kargo_lab.platforms.oci.storage import Storage, StoredManifest, digest_of, digest_of_file, is_digest
+from kargo_lab.platforms.oci.uploads import Uploads
 
 DIGEST = digest_of(b"{}")
 TAGS = st.lists(st.text(alphabet="aB.-_10", min_size=1, max_size=4), unique=True, max_size=12)

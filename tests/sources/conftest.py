@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kargo_lab.platforms.access import AccessRow
-from kargo_lab.platforms.images import Artifact, Child, make_image, make_index
+from kargo_lab.platforms.oci.images import Artifact, Child, make_image, make_index
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x")
 

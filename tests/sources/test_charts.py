@@ -15,9 +15,9 @@ from requests import PreparedRequest
 
 from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.errors import SelectionError, UpstreamError
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.call import RegistrySettings
+from kargo_lab.platforms.oci.images import make_image
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.profiles import LATEST, PROFILES, Profile
 from kargo_lab.resources.warehouse import ChartSubscription
 from kargo_lab.sources import charts

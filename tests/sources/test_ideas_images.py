@@ -12,10 +12,10 @@ import responses
 from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.errors import LabError, ManifestError, SelectionError, UpstreamError
 from kargo_lab.platforms.faults import Fault, FaultRule, Faults
-from kargo_lab.platforms.images import Child, make_image, make_index
+from kargo_lab.platforms.oci.auth import BearerAuthority
+from kargo_lab.platforms.oci.call import RegistrySettings
+from kargo_lab.platforms.oci.images import Child, make_image, make_index
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import BearerAuthority
-from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.profiles import PROFILES
 from kargo_lab.resources import loading
 from kargo_lab.resources.warehouse import ImageSubscription

@@ -15,7 +15,7 @@ import responses
 from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.errors import SelectionError, UpstreamError
 from kargo_lab.platforms.access import Application, Environ, StartResponse
-from kargo_lab.platforms.images import Child, make_image, make_index
+from kargo_lab.platforms.oci.images import Child, make_image, make_index
 from kargo_lab.platforms.registry import Registry
 from kargo_lab.profiles import LATEST, PROFILES, Profile
 from kargo_lab.resources.warehouse import ImageSubscription

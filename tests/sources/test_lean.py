@@ -21,10 +21,10 @@ from kargo_lab.engine.discovery import NETWORK
 from kargo_lab.errors import UpstreamError
 from kargo_lab.platforms.charts import ChartHost
 from kargo_lab.platforms.githost import GitHost
-from kargo_lab.platforms.images import Child, make_image, make_index
+from kargo_lab.platforms.oci.auth import BasicAuthority, BearerAuthority
+from kargo_lab.platforms.oci.call import RegistrySettings
+from kargo_lab.platforms.oci.images import Child, make_image, make_index
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import BasicAuthority, BearerAuthority
-from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.profiles import PROFILES
 from kargo_lab.resources.artifacts import CommitDiscovery
 from kargo_lab.resources.warehouse import ChartSubscription, GitSubscription, ImageSubscription, Subscription

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kargo_lab.engine.clock import VirtualClock
+from kargo_lab.platforms.oci.auth import BasicAuthority, BearerAuthority
+from kargo_lab.platforms.oci.call import RegistrySettings
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_auth import BasicAuthority, BearerAuthority
-from kargo_lab.platforms.registry_call import RegistrySettings
 from kargo_lab.resources.warehouse import ImageSubscription
 from kargo_lab.sources import images
 from kargo_lab.sources.credentials import Credentials

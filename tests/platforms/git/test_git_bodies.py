@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from kargo_lab import profiles
-from kargo_lab.platforms.git_personas import PERSONAS
+from kargo_lab.platforms.git.personas import PERSONAS
 from kargo_lab.receivers import RECEIVERS
 from kargo_lab.rules import urls
 from kargo_lab.wire import Delivery, PullRequestClosed, Push, Setup

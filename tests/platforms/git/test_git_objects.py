@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kargo_lab.platforms import git_objects
-from kargo_lab.platforms.git_objects import Person
+from kargo_lab.platforms.git import objects as git_objects
+from kargo_lab.platforms.git.objects import Person
 
 ZONES = st.integers(-14 * 4, 14 * 4).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))
 MOMENTS = st.integers(0, 2**32).flatmap(lambda seconds: ZONES.map(lambda zone: datetime.fromtimestamp(seconds, zone)))

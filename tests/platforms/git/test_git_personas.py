@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kargo_lab.platforms.git_bodies import WRITERS
-from kargo_lab.platforms.git_personas import PERSONAS, branch_matches, wants
-from kargo_lab.platforms.git_scene import RefChange
+from kargo_lab.platforms.git.bodies import WRITERS
+from kargo_lab.platforms.git.personas import PERSONAS, branch_matches, wants
+from kargo_lab.platforms.git.scene import RefChange
 from kargo_lab.platforms.habits import HABITS
 from kargo_lab.platforms.hooks import Hook
 

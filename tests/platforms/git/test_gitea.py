@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.gitea import Gitea
+from kargo_lab.platforms.git.apis.gitea import Gitea
 from kargo_lab.platforms.outgoing import Outgoing, Response
 
 client = pytest.importorskip("gitea_api_client", reason="gitea-api-client is not installed")

@@ -21,7 +21,7 @@ import attrs
 import pytest
 
 from kargo_lab.platforms.containers import why_no_container
-from kargo_lab.platforms.gitea import Gitea
+from kargo_lab.platforms.git.apis.gitea import Gitea
 from kargo_lab.platforms.gitea_container import IMAGE, ContainerGitea
 from kargo_lab.platforms.gitea_process import ProcessGitea, why_no_gitea
 

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from kargo_lab.errors import UsageError
-from kargo_lab.platforms.forge import TakenError, UnknownError
-from kargo_lab.platforms.git_objects import Person
-from kargo_lab.platforms.git_repository import MergeConflictError
+from kargo_lab.platforms.git.forge import TakenError, UnknownError
+from kargo_lab.platforms.git.objects import Person
+from kargo_lab.platforms.git.repository import MergeConflictError
 from kargo_lab.platforms.githost import GitHost
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

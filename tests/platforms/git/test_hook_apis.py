@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.git_bodies.writing import stable_uuid
+from kargo_lab.platforms.git.bodies.writing import stable_uuid
 
 
 def call(one: Any, method: str, path: str, status: int, body: Any = None, **more: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kargo_lab.errors import UpstreamError, UsageError
-from kargo_lab.platforms.git_bodies.writing import stable_uuid
-from kargo_lab.platforms.git_personas import PERSONAS
+from kargo_lab.platforms.git.bodies.writing import stable_uuid
+from kargo_lab.platforms.git.personas import PERSONAS
 from kargo_lab.platforms.hook_registration import CALLS, Wanted, install, registration
 
 WANTED = Wanted(repository="acme/app", url="http://new.test/", secret="s3cr3t")

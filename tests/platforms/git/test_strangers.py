@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
-from kargo_lab.platforms.git_apis import application
-from kargo_lab.platforms.git_personas import PERSONAS
+from kargo_lab.platforms.git.apis.all import application
+from kargo_lab.platforms.git.personas import PERSONAS
 from kargo_lab.platforms.githost import GitHost
 
 JSON = st.recursive(

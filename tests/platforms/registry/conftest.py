@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import Artifact, make_image
+from kargo_lab.platforms.oci.images import Artifact, make_image
 from kargo_lab.platforms.registry import Registry
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import Artifact, make_artifact, make_image, make_index
+from kargo_lab.platforms.oci.call import RegistrySettings
+from kargo_lab.platforms.oci.images import Artifact, make_artifact, make_image, make_index
+from kargo_lab.platforms.oci.manifests import OCI_INDEX, OCI_MANIFEST
 from kargo_lab.platforms.registry import Registry
-from kargo_lab.platforms.registry_call import RegistrySettings
-from kargo_lab.platforms.registry_manifests import OCI_INDEX, OCI_MANIFEST
 
 Client = Any  # the client of conftest.py
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import make_image
+from kargo_lab.platforms.oci.images import make_image
 
 Client = Any  # the client of conftest.py
 

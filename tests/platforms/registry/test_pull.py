@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import make_image
-from kargo_lab.platforms.registry_manifests import OCI_MANIFEST
+from kargo_lab.platforms.oci.images import make_image
+from kargo_lab.platforms.oci.manifests import OCI_MANIFEST
 
 Client = Any  # the client of conftest.py
 

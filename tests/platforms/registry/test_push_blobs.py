@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.registry_storage import digest_of
+from kargo_lab.platforms.oci.storage import digest_of
 
 Client = Any  # the client of conftest.py
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import requests
 
-from kargo_lab.platforms.images import Artifact, Child, make_artifact, make_image, make_index, make_schema1
-from kargo_lab.platforms.registry_manifests import OCI_INDEX, OCI_MANIFEST
-from kargo_lab.platforms.registry_storage import digest_of
+from kargo_lab.platforms.oci.images import Artifact, Child, make_artifact, make_image, make_index, make_schema1
+from kargo_lab.platforms.oci.manifests import OCI_INDEX, OCI_MANIFEST
+from kargo_lab.platforms.oci.storage import digest_of
 
 Client = Any  # the client of conftest.py
 
