@@ -35,11 +35,13 @@ FOUND = Artifacts(
     charts=(("https://c/", "web", ("2.0.0", "1.0.0")), ("https://c/", "db", ("3.0.0",))),
     artifacts=(("m", (Artifact(artifact_type="at", subscription_name="m", version="7", metadata={"x": [1.5]}),)),),
 )
-FUNCTIONS = expressions.criteria_functions(FOUND, normalize_git=lower, normalize_image=trimmed, normalize_chart=trimmed)
 
 
 def criteria(text: str) -> Any:
-    return expressions.compile(text, environment=CRITERIA).run(functions=FUNCTIONS)
+    functions = expressions.criteria_functions(
+        FOUND, normalize_git=lower, normalize_image=trimmed, normalize_chart=trimmed
+    )
+    return expressions.compile(text, environment=CRITERIA).run(functions=functions)
 
 
 @pytest.mark.parametrize(
@@ -134,15 +136,17 @@ def test_a_filter_on_tags_sees_eight_variables() -> None:
     }
 
 
-REQUEST = expressions.request_variables(
-    body={"a": 1.0},
-    headers=[("HOST", "x"), ("X-A", "1"), ("x-a", "2")],
-    query="q=1&q=2&e",
-    parameters={"p": "v"},
-    normalize_git=lower,
-    normalize_image=trimmed,
-    normalize_chart=lambda text: text + "!",
-)
+def asked(text: str) -> Any:
+    request = expressions.request_variables(
+        body={"a": 1.0},
+        headers=[("HOST", "x"), ("X-A", "1"), ("x-a", "2")],
+        query="q=1&q=2&e",
+        parameters={"p": "v"},
+        normalize_git=lower,
+        normalize_image=trimmed,
+        normalize_chart=lambda url: url + "!",
+    )
+    return expressions.compile(text, environment=GENERIC).run(request)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ REQUEST = expressions.request_variables(
     ],
 )
 def test_the_generic_receiver_sees_the_request(text: str, value: Any) -> None:
-    assert expressions.compile(text, environment=GENERIC).run(REQUEST) == value
+    assert asked(text) == value
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ def test_the_generic_receiver_sees_the_request(text: str, value: Any) -> None:
 )
 def test_functions_of_the_request_take_one_text(text: str, message: str) -> None:
     with pytest.raises(ExpressionError) as refused:
-        expressions.compile(text, environment=GENERIC).run(REQUEST)
+        asked(text)
     assert (refused.value.stage, refused.value.message) == ("run", message)
 
 
