@@ -39,7 +39,7 @@ def command(
     Exit status 1 if a subscription fails or finds nothing.
 
     \b
-    Example:
+    Examples, with a Warehouse of yours, or the one that README.md shows, in warehouse.yaml:
       kargo-lab discover warehouse.yaml
       kargo-lab discover warehouse.yaml --against http://127.0.0.1:5000
     """

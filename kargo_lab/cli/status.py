@@ -76,6 +76,7 @@ def _of_url(url: str) -> Any:
     import requests
 
     from kargo_lab.engine.pipeline import showing
+    from kargo_lab.payloads.sending import why_no_answer
 
     found: dict[str, Any] = {}
     for name in ("stages", "promotions", "freight"):
@@ -87,5 +88,5 @@ def _of_url(url: str) -> Any:
             found[name] = tuple(document["items"])
             found.setdefault("problems", tuple(document.get("problems", ())))
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise UpstreamError(f"{address} is no lab's API: {error}") from None
+            raise UpstreamError(f"{address} is no lab's API: {why_no_answer(error)}") from None
     return showing.Shown(**found)

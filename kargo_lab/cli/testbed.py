@@ -278,11 +278,13 @@ def _ask(method: str, api_url: str, path: str, **options: Any) -> Any:
     """What the lab API of a running testbed answers. Raises UsageError for a refusal, UpstreamError for silence."""
     import requests
 
+    from kargo_lab.payloads.sending import why_no_answer
+
     try:
         answer = requests.request(method, f"{api_url.rstrip('/')}/lab/v1{path}", timeout=30, **options)
         body = answer.json()
     except (requests.RequestException, ValueError) as error:
-        raise UpstreamError(f"no testbed answers at {api_url}: {error}") from error
+        raise UpstreamError(f"no testbed answers at {api_url}: {why_no_answer(error)}") from error
     if not answer.ok:
         message = str(body.get("error", answer.text))
         raise UsageError(message) if answer.status_code in (400, 404) else UpstreamError(message)

@@ -48,8 +48,15 @@ def send(request: Request, url: str, *, timeout_seconds: float = 10.0) -> Outcom
             allow_redirects=False,
         )
     except requests.RequestException as problem:
-        raise UpstreamError(f"no answer from {url}: {problem}") from problem
+        raise UpstreamError(f"no answer from {url}: {why_no_answer(problem)}") from problem
     return Outcome(answer.status_code, answer.text, time.monotonic() - started)
+
+
+def why_no_answer(problem: Exception) -> str:
+    """What went wrong on the way, without the pools and retries that urllib3 wraps it in."""
+    inner = problem.args[0] if problem.args else problem
+    text = str(getattr(inner, "reason", inner))
+    return text.partition("): ")[2] or text
 
 
 def as_curl(request: Request, url: str) -> str:

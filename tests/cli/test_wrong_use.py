@@ -101,3 +101,19 @@ def test_a_reader_who_leaves_is_no_error_to_tell(monkeypatch: pytest.MonkeyPatch
 def test_a_host_that_nobody_knows_is_no_place_for_the_api(resources: str) -> None:
     result = run("serve", "--resources", resources, "--listen", "127.0.0.1:0", "--api", "no.such.host.invalid:80")
     assert says(result, "cannot serve the lab API on no.such.host.invalid:80: ") == (2, True, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("send", "github", "push", "--url", "{url}"), id="send"),
+        pytest.param(("status", "--url", "{url}"), id="status"),
+        pytest.param(("testbed", "burn", "--api", "{url}"), id="testbed"),
+    ],
+)
+def test_where_nobody_listens_the_reason_is_all_that_is_told(arguments: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    result = run(*(each.format(url=url) for each in arguments))
+    assert says(result, "Connection refused") == (2, True, "")
+    assert "Pool" not in result.stderr
