@@ -141,6 +141,7 @@ def run(text: str) -> Any:
     ("text", "value"),
     [
         ("big > bigf", False),
+        ("big > 9007199254740992", True),
         ("big == bigf", True),
         ("big == 9007199254740992", False),
         ("byte == long", True),
