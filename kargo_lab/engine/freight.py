@@ -30,6 +30,7 @@ class FreightBuildError(LabError):
     """A result without entries stood where automatic Freight needs one."""
 
 
+ALIAS_LABEL = "kargo.akuity.io/alias"
 NO_ORIGIN = Origin(kind="", name="")
 
 
@@ -96,7 +97,10 @@ def hashed_text(freight: Freight, *, profile: Profile = LATEST) -> str:
     parts = [
         *(f"{_git_source(each, profile)}:{each.id}" + _suffix(each, profile) for each in freight.commits),
         *(f"{each.repo_url}:{each.tag}@{each.digest}" + _suffix(each, profile) for each in freight.images),
-        *(f"{_chart_path(each, profile)}:{each.version}" + _suffix(each, profile) for each in freight.charts),
+        *(
+            f"{chart_path(each.repo_url, each.name, profile=profile)}:{each.version}" + _suffix(each, profile)
+            for each in freight.charts
+        ),
         *(f"{each.artifact_type}:{each.subscription_name}:{each.version}" for each in freight.artifacts),
     ]
     parts.sort(key=lambda part: part.encode(errors="surrogatepass"))
@@ -150,7 +154,7 @@ def crowded_alias(random: Random) -> str:
 
 
 def _git_source(commit: FreightCommit, profile: Profile) -> str:
-    url = _normal(urls.normalize_git, commit.repo_url, profile)
+    url = git_url(commit.repo_url, profile=profile)
     return f"{url}:{commit.tag}" if commit.tag else url
 
 
@@ -158,9 +162,17 @@ def _suffix(each: FreightCommit | FreightImage | FreightChart, profile: Profile)
     return f":{each.subscription_name}" if profile.subscription_names and each.subscription_name else ""
 
 
-def _chart_path(chart: FreightChart, profile: Profile) -> str:
-    """Go's path.Join: what is empty takes no part, the rest is cleaned, so `https://` loses a slash."""
-    joined = "/".join(part for part in (_normal(urls.normalize_chart, chart.repo_url, profile), chart.name) if part)
+def git_url(repo_url: str, *, profile: Profile = LATEST) -> str:
+    """A repository's URL as Freight hashes and compares it."""
+    return _normal(urls.normalize_git, repo_url, profile)
+
+
+def chart_path(repo_url: str, name: str, *, profile: Profile = LATEST) -> str:
+    """A chart's URL and name as Freight hashes and compares them.
+
+    Go's path.Join: what is empty takes no part, the rest is cleaned, so `https://` loses a slash.
+    """
+    joined = "/".join(part for part in (_normal(urls.normalize_chart, repo_url, profile), name) if part)
     if not joined:
         return ""
     cleaned = posixpath.normpath(joined)

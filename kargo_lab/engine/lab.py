@@ -17,7 +17,7 @@ from typing import Self
 
 import attrs
 
-from kargo_lab.engine import intake
+from kargo_lab.engine import admission, intake
 from kargo_lab.engine.clock import Clock, Stopwatch, VirtualClock, WallClock
 from kargo_lab.engine.criteria import satisfied
 from kargo_lab.engine.discovery import NETWORK, Discover, Discoverer
@@ -33,7 +33,7 @@ from kargo_lab.engine.status import Status
 from kargo_lab.engine.store import DeliveryRecord, Store
 from kargo_lab.engine.tracing import Tracer
 from kargo_lab.engine.warehouses import Running, Warehouses
-from kargo_lab.errors import LabError, StoreError, UsageError
+from kargo_lab.errors import LabError, ManifestError, StoreError, UsageError
 from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.receivers import RECEIVERS, Receive
 from kargo_lab.resources.loading import Resources
@@ -130,7 +130,19 @@ class Lab:
         return self.objects.base_url
 
     def apply(self, resources: Resources) -> None:
-        """Take over resources as a whole; what is not in them is gone."""
+        """Take over resources as a whole; what is not in them is gone, but for Freight, which stays.
+
+        ManifestError names each object that Kargo's admission refuses; then nothing was taken over.
+        """
+        with self.pipeline.changed:  # which locks what is stored
+            refused = admission.misfits(
+                resources,
+                self.pipeline.keeping.freight,
+                cache_by_tag_policy=self.settings.cache_by_tag_policy,
+                profile=self.profile,
+            )
+        if refused:
+            raise ManifestError(refused)
         self.objects.apply(resources)
         self.pipeline.apply(resources if self._promote else attrs.evolve(resources, stages=()))
 

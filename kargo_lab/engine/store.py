@@ -37,10 +37,11 @@ CREATE TABLE warehouses (
     key TEXT PRIMARY KEY, spec TEXT NOT NULL, generation INTEGER NOT NULL, refresh TEXT, status TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE freight (
-    namespace TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL UNIQUE, origin TEXT NOT NULL,
+    namespace TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, origin TEXT NOT NULL,
     ordinal INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (namespace, name)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX freight_by_ordinal ON freight (ordinal);
+CREATE UNIQUE INDEX freight_by_alias ON freight (alias, namespace);
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY, time TEXT NOT NULL, receiver TEXT NOT NULL, delivery_id TEXT NOT NULL,
     status INTEGER NOT NULL, document TEXT NOT NULL
@@ -237,7 +238,9 @@ class Store:
     def create_freight(self, piece: Freight, *, now: datetime, profile: Profile = LATEST) -> Freight | None:
         """Store a piece under the name that it gives itself, with an alias of its own; None if it exists.
 
-        As the admission webhook does, name and times are set here, whatever was given (WHF:123-158).
+        As the admission webhook does, the name is set here whatever was given, and alias, its label and the
+        time of discovery where they are missing (WHF:123-158). A drawn alias is free in all namespaces, a given
+        one has to be in its own.
         """
         name = pieces.freight_name(piece, profile=profile)
         exists = "SELECT 1 FROM freight WHERE namespace = ? AND name = ?"
@@ -248,14 +251,16 @@ class Store:
             piece,
             name=name,
             created_at=when,
-            discovered_at=when if profile.freight_discovered_at else "",
+            discovered_at=(piece.discovered_at or when) if profile.freight_discovered_at else "",
         )
         with self._transaction() as connection:
             if connection.execute(exists, (named.namespace, named.name)).fetchone():
                 return None
-            if named.alias and connection.execute("SELECT 1 FROM freight WHERE alias = ?", (named.alias,)).fetchone():
+            twin = "SELECT 1 FROM freight WHERE alias = ? AND namespace = ?"
+            if named.alias and connection.execute(twin, (named.alias, named.namespace)).fetchone():
                 raise StoreError(f"the alias {named.alias!r} is taken")
-            stored = named if named.alias else attrs.evolve(named, alias=self._free_alias(connection))
+            alias = named.alias or self._free_alias(connection)
+            stored = attrs.evolve(named, alias=alias, labels={**named.labels, pieces.ALIAS_LABEL: alias})
             ordinal = connection.execute("SELECT ifnull(max(ordinal), 0) + 1 FROM freight").fetchone()[0]
             connection.execute(
                 "INSERT INTO freight VALUES (?, ?, ?, ?, ?, ?)",

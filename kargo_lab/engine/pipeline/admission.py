@@ -11,6 +11,7 @@ from random import Random
 
 import attrs
 
+from kargo_lab.engine import freight as pieces
 from kargo_lab.engine.clock import Clock
 from kargo_lab.engine.pipeline import availability, candidates, passes, plan, promotions, soak, tasks
 from kargo_lab.engine.pipeline.keeping import Keeping
@@ -23,7 +24,6 @@ from kargo_lab.resources.configuration import PromotionPolicy
 from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.pipeline import Freight, Promotion, PromotionTask, Stage
 
-ALIAS_LABEL = "kargo.akuity.io/alias"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -166,7 +166,7 @@ class Admission:
         if taken or not alias:
             reason = f"the alias {alias!r} is taken" if taken else "an alias must not be empty"
             raise PipelineError(f"Freight {piece.key}", reason)
-        return attrs.evolve(piece, alias=alias, labels={**piece.labels, ALIAS_LABEL: alias})
+        return attrs.evolve(piece, alias=alias, labels={**piece.labels, pieces.ALIAS_LABEL: alias})
 
     def approved(self, stage: Stage, freight: str, now: datetime) -> Freight:
         """Freight with the approval for a Stage."""
@@ -180,11 +180,17 @@ class Admission:
         return attrs.evolve(piece, status=soak.approved(piece.status, stage.name, now))
 
     def declare(self, piece: Freight, store: Store) -> Freight | None:
-        """Create Freight that somebody wrote; None if it exists. Twins of an alias are refused."""
-        if (piece.namespace, piece.origin.name) not in self._now.warehouses:
-            raise PipelineError(f"Freight {piece.key}", f"its {piece.origin.key} does not exist")
-        if not (piece.commits or piece.images or piece.charts or piece.artifacts):
-            raise PipelineError(f"Freight {piece.key}", "has no artifact")
+        """Freight that somebody wrote, created or given its new alias; None if nothing about it is new.
+
+        It has been through `engine.admission`.
+        """
+        before = self._keeping.freight(piece.namespace).get(piece.name)
+        if before is not None:
+            return (
+                self.renamed(piece.namespace, piece.name, piece.alias)
+                if piece.alias not in ("", before.alias)
+                else None
+            )
         try:
             return store.create_freight(piece, now=self._clock.now(), profile=self._profile)
         except StoreError as error:

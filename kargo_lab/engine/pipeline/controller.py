@@ -115,11 +115,13 @@ class Pipeline:
         self._queue.forget(f"{STAGE}:{key}")
 
     def _declare(self, piece: Freight) -> None:
-        """Freight out of a file: it is created once, with the checks of admission."""
-        created = self.admission.declare(piece, self._store)
-        if created is not None:
-            self.keeping.note(created)
-            self._wake_of(created)
+        """Freight out of a file: it is created once, and may be given another alias later."""
+        declared = self.admission.declare(piece, self._store)
+        if declared is not None and declared.name in self.keeping.freight(piece.namespace):
+            self.keeping.write(freight=[declared])
+        elif declared is not None:
+            self.keeping.note(declared)
+            self._wake_of(declared)
 
     # What wakes
 

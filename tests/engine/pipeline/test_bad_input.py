@@ -14,7 +14,7 @@ from kargo_lab.engine.lab import Lab
 from kargo_lab.engine.pipeline import execution, plan
 from kargo_lab.engine.pipeline.steps.work import RUNNING, Result, Work
 from kargo_lab.engine.store import Store
-from kargo_lab.errors import PipelineError
+from kargo_lab.errors import ManifestError, PipelineError
 from kargo_lab.resources import loading
 
 API = "kargo.akuity.io/v1alpha1"
@@ -88,7 +88,7 @@ def test_an_unknown_warehouse_task_and_step_are_named() -> None:
 
 
 def test_two_freight_with_one_alias_are_refused() -> None:
-    with pytest.raises(PipelineError, match=r"Freight p/two: the alias 'same' is taken"):
+    with pytest.raises(ManifestError, match=r"Freight p/two: alias: 'same' is taken"):
         lab(freight("one", "same"), freight("two", "same"))
 
 
