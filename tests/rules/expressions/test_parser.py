@@ -33,6 +33,7 @@ from kargo_lab.rules.expressions import Limits
         ("{a: 1,]", 6, None),
         ("{a, 1}", 2, "unexpected operator ','"),
         ("{[a]: 1}", 1, None),
+        ("sortBy(x, #, 'asc' ;)", 19, "unexpected operator ';'"),
         ("let x + 1; 2", 6, "unexpected operator '+'"),
         ("let x = 1, 2", 9, "unexpected operator ','"),
         ("if t {1} + {2}", 9, "unexpected operator '+'"),
@@ -107,6 +108,7 @@ VARIABLES: dict[str, Any] = {"t": True, "x": [[1], [2]], "m": {"in": 5, "not": 6
         ('{a: 1, "b": 2, 3: 4, ("c"): 5,}', {"a": 1, "b": 2, "3": 4, "c": 5}),
         ("[1, 2,]", [1, 2]),
         ("x | map(#[0]) | sum()", 3),
+        ("[1, 2, 3][0:(1)]", [1]),
     ],
 )
 def test_the_parts_of_an_expression_hang_together(text: str, value: Any) -> None:
@@ -130,6 +132,8 @@ def test_the_parts_of_an_expression_hang_together(text: str, value: Any) -> None
         ("{a: 1}", 4),
         ("a not in b", 4),
         ("1 < 2 < 3", 6),
+        ("(let x = 1; x) + len([1, 2])", 8),
+        ("(if a {1} else {2}) + len([1, 2])", 8),
     ],
 )
 def test_so_many_nodes_are_counted(text: str, nodes: int) -> None:
@@ -139,7 +143,8 @@ def test_so_many_nodes_are_counted(text: str, nodes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "nesting"), [("1", 1), ("(1)", 2), ("1 + 2", 2), ("((1)) + (2)", 3), ("[[1], [2]]", 3), ("f(g(1))", 3)]
+    ("text", "nesting"),
+    [("1", 1), ("(1)", 2), ("1 + 2", 2), ("((1)) + (2)", 3), ("[[1], [2]]", 3), ("f(g(1))", 3), ("[[1], [[2]]]", 4)],
 )
 def test_so_deep_is_the_nesting(text: str, nesting: int) -> None:
     expressions.compile(text, limits=Limits(nesting=nesting))
@@ -149,3 +154,16 @@ def test_so_deep_is_the_nesting(text: str, nesting: int) -> None:
 
 def test_a_text_may_be_as_long_as_its_limit() -> None:
     assert expressions.compile("1 + 1", limits=Limits(characters=5)).run() == 2
+
+
+def test_the_node_that_is_too_deep_is_pointed_at() -> None:
+    with pytest.raises(ExpressionError) as refused:
+        expressions.compile("a.b.c + 1", limits=Limits(depth=2))
+    assert refused.value.position == 4
+
+
+def test_if_may_follow_else_since_1_17_7() -> None:
+    text = "if false {1} else if true {2} else {3}"
+    assert expressions.compile(text, version="1.17.7").run() == 2
+    with pytest.raises(ExpressionError, match="unexpected operator 'if'"):
+        expressions.compile(text, version="1.17.6")
