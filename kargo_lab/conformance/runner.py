@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 SILENT_AFTER = 8  # deliveries in a row without any answer, after which a target counts as dead
 _EFFECTS = ("refreshed", "promotions", "discovered", "freight", "requests", "condition", "receiver")
-TIME = "time"  # the feature of a target that can let time pass
+# What these features do, they do to everybody: time passes, and a pass syncs all receivers.
+APART = frozenset({"time", "secrets-change"})
 Progress = Callable[[Result, int, int], None]
 
 
@@ -97,12 +98,12 @@ def run(
         for trial in trials:
             trial.error = f"the target could not be set up: {error}"
     pulse = _Pulse()
-    together = [trial for trial in trials if TIME not in trial.plan.case.features]
+    together = [trial for trial in trials if not APART & trial.plan.case.features]
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
         list(pool.map(lambda trial: _steps(trial, target, world, pulse), together))
     _look(together, target)
     for trial in trials:
-        if TIME in trial.plan.case.features:  # time passes for everybody, so these come last and alone
+        if APART & trial.plan.case.features:  # last and alone
             _steps(trial, target, world, pulse)
             _look([trial], target)
     done = len(results)

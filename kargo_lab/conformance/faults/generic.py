@@ -92,12 +92,6 @@ def _no_empty_body(receive: Any) -> Any:
     )
 
 
-def _case_sensitive(right: Any) -> Any:
-    return lambda **given: right(
-        **{**given, "headers": tuple((name.title(), value) for name, value in given["headers"])}
-    )
-
-
 def _without_query(receive: Any) -> Any:
     return lambda delivery, setup, profile: receive(attrs.evolve(delivery, query=""), setup, profile)
 
@@ -189,12 +183,6 @@ FAULTS = (
         "An empty body counts as an empty object",
         "receivers.md 9 GE-35",
         receivers={"generic": _no_empty_body},
-    ),
-    _fault(
-        "generic-headers-by-case",
-        "Headers are looked up with regard to case",
-        "receivers.md 5.5",
-        replaced={f"{_GENERIC}:expressions.request_variables": _case_sensitive},
     ),
     _fault("generic-query-ignored", "The query is not seen", "receivers.md 5.5", receivers={"generic": _without_query}),
     _fault(
