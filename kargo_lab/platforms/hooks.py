@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import attrs
 
 from kargo_lab.errors import UsageError
+from kargo_lab.platforms import lossy_wire
 from kargo_lab.platforms.habits import Habit, Pause
-from kargo_lab.platforms.losses import NO_LOSSES, Losses, damaged
+from kargo_lab.platforms.losses import NO_LOSSES, Fate, Losses, damaged
+from kargo_lab.platforms.lossy_wire import Transport
 from kargo_lab.platforms.outgoing import NO_RESPONSE, Outgoing, Response, masked, post
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STOP_SECONDS = 5.0
-
-Transport = Callable[[Outgoing, float, bool], Response]
 
 
 class Clock(Protocol):
@@ -130,7 +130,8 @@ class _Errand:
     attempt: int = 1
     failures: tuple[int, ...] = ()
     redelivery: bool = False
-    delayed: bool = False
+    fate: Fate | None = None  # of this attempt, once it is decided
+    behind: int = 0  # how many later deliveries have to pass it first
 
 
 class Sender:
@@ -298,14 +299,12 @@ class Sender:
     def _carry(self, errand: _Errand) -> None:
         """Make one attempt and draw the consequences."""
         started = self.clock.monotonic()
-        fate = self.losses.fate(errand.number, errand.attempt, started - self._born)
-        if fate.delay_seconds and not errand.delayed:
-            errand.delayed = True
-            with self._changed:
-                self._push(errand, fate.delay_seconds)
-                self._end()
-            return
-        outgoing = errand.outgoing
+        outgoing, fate = errand.outgoing, errand.fate
+        if fate is None:
+            elapsed = started - self._born
+            fate = self.losses.fate(errand.number, errand.attempt, elapsed, outgoing.event, outgoing.url)
+            if self._holds(errand, fate):
+                return
         if self.habit.attempt_header:
             outgoing = outgoing.with_header(self.habit.attempt_header, str(errand.attempt))
         if fate.corrupt:
@@ -313,15 +312,38 @@ class Sender:
         if fate.drop:
             response = Response(outcome="lost")
         elif fate.answer:
-            response = Response(status=fate.answer)
+            response = Response(status=fate.answer, headers=fate.headers, body=fate.body)
         else:
-            response = NO_RESPONSE
+            response, patience = NO_RESPONSE, self.habit.timeout_seconds
             for _ in range(fate.copies):
-                response = self._transport(outgoing, self.habit.timeout_seconds, self.habit.follows_redirects)
+                response = lossy_wire.send(self._transport, outgoing, fate, patience, self.habit.follows_redirects)
         with self._changed:
             self._record(errand, response, self.clock.monotonic() - started)
             self._conclude(errand, response)
+            self._pass(errand)
             self._end()
+
+    def _holds(self, errand: _Errand, fate: Fate) -> bool:
+        """Put an attempt back if it is to be late; True if so."""
+        behind = 0 if self.habit.in_order else fate.behind
+        wait = fate.waits_seconds if behind else fate.delay_seconds
+        if not wait:
+            return False
+        with self._changed:
+            errand.fate, errand.behind = fate, behind
+            self._push(errand, wait)
+            self._end()
+        return True
+
+    def _pass(self, passing: _Errand) -> None:
+        """Let go what waited to be overtaken by this delivery."""
+        for _, _, errand in tuple(self._due):
+            if errand.behind and errand.hook.id == passing.hook.id and errand.number < passing.number:
+                errand.behind -= 1
+                if not errand.behind:
+                    self._due = [entry for entry in self._due if entry[2] is not errand]
+                    heapq.heapify(self._due)
+                    self._push(errand, 0.0)
 
     def _end(self) -> None:
         self._running -= 1
@@ -369,7 +391,7 @@ class Sender:
         if pause is not None and not health.disabled and not errand.redelivery:
             errand.attempt += 1
             errand.failures += (response.status,)
-            errand.delayed = False
+            errand.fate, errand.behind = None, 0
             self._push(errand, self._drawn(pause, errand))
         else:
             self._next_in_line(errand)
