@@ -44,7 +44,11 @@ CRITERIA_FAILED = Situation(
 CRITERIA_REFUSED = Situation(((CRITERIA, "False", "CriteriaNotSatisfied"),))
 CRITERIA_SATISFIED = Situation(((CRITERIA, "True", "CriteriaSatisfied"),))
 CREATION_STARTED = Situation(
-    ((RECONCILING, "True", "FreightCreationInProgress"), (READY, "False", "FreightCreationInProgress"))
+    (
+        (RECONCILING, "True", "FreightCreationInProgress"),
+        (READY, "False", "AwaitingFreightCreation"),
+        (HEALTHY, "Unknown", "Pending"),
+    )
 )
 BUILD_FAILED = Situation(((READY, "False", "FreightBuildFailure"), (HEALTHY, "False", "FreightBuildFailure")))
 CREATE_FAILED = Situation(((READY, "False", "FreightCreationFailure"), (HEALTHY, "False", "FreightBuildFailure")))

@@ -23,7 +23,8 @@ def satisfied(expression: str, found: DiscoveredArtifacts, *, profile: Profile =
         program = expressions.compile(expression, environment=expressions.CRITERIA, version=profile.expr_version)
         return expressions.accepted(program.run(functions))
     except ExpressionError as error:
-        raise CriteriaError(str(error)) from None
+        doing = "compiling" if error.stage == "compile" else "running"
+        raise CriteriaError(f"error {doing} expression: {error}") from None
 
 
 def _artifacts(found: DiscoveredArtifacts) -> expressions.Artifacts:

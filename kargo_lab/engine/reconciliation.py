@@ -2,7 +2,8 @@
 
 `begin` says whether this pass discovers; the caller then discovers, or not; `fail` and `conclude`
 say what the status is afterwards and when to look again. Creating Freight is the one effect inside,
-and is an argument.
+and is an argument. Messages of conditions begin as Kargo's do, since people and tools search a status for them;
+the text of an error inside them is ours (WC:235-551).
 """
 
 from __future__ import annotations
@@ -75,11 +76,10 @@ def begin(warehouse: Warehouse, status: Status, now: datetime) -> Status:
     The refresh token is not part of it: a controller that dies now finds the token unhandled after
     its restart (KP:24-63).
     """
-    what = f"{len(warehouse.spec.subscriptions)} subscriptions"
     messages = {
-        table.RECONCILING: f"Discovering artifacts from {what}",
+        table.RECONCILING: f"Discovering artifacts for {len(warehouse.spec.subscriptions)} subscriptions",
         table.READY: "Waiting for discovery to complete",
-        table.HEALTHY: "Waiting for discovery to complete",
+        table.HEALTHY: "Health status cannot be determined until artifact discovery is finished",
     }
     return attrs.evolve(
         status,
@@ -107,13 +107,15 @@ def fail(
     As Kargo has it, the refresh counts as handled although nothing was discovered, so that the retry
     may find no reason to discover: the lost refresh of discovery.md 2.7.
     """
-    text = f"Unable to discover artifacts: {error}"
     conditions = table.apply(
         status.conditions,
         table.DISCOVERY_FAILED,
         generation=warehouse.generation,
         now=timers.stored(now),
-        messages={table.READY: text, table.HEALTHY: text},
+        messages={
+            table.READY: f"Artifact discovery failed: {error}",
+            table.HEALTHY: f"Unable to discover artifacts: {error}",
+        },
     )
     handled = refresh if refresh is not None and profile.lost_refresh else status.last_handled_refresh
     return Conclusion(
@@ -197,7 +199,7 @@ class _Ending:
             try:
                 satisfied = self._satisfied(found, criteria, profile)
             except CriteriaError as error:
-                text = f"Freight creation criteria: {error}"
+                text = f"Evaluation of Freight creation criteria failed: {error}"
                 self.note(table.CRITERIA_FAILED, Ready=text, Healthy=text)
                 return ""
             if satisfied and (fault_text := self._create(found, create, build, profile)):
@@ -212,20 +214,22 @@ class _Ending:
         expression = self.warehouse.spec.freight_creation_criteria.strip()
         only_generic = found.count == len(found.results)  # then the expression is not looked at (WC:870-873)
         if expression and not only_generic and not criteria(expression, found):
-            self.note(
-                table.CRITERIA_REFUSED,
-                **{table.CRITERIA: "Freight creation criteria are not satisfied by the discovered artifacts"},
-            )
+            self.note(table.CRITERIA_REFUSED, **{table.CRITERIA: "Freight creation criteria were not satisfied"})
             return False
-        self.note(table.CRITERIA_SATISFIED, **{table.CRITERIA: "Freight creation criteria are satisfied"})
+        self.note(table.CRITERIA_SATISFIED, **{table.CRITERIA: "Freight creation criteria satisfied"})
         return True
 
     def _create(self, found: DiscoveredArtifacts, create: Create, build: Build, profile: Profile) -> str:
-        self.note(table.CREATION_STARTED)
+        self.note(
+            table.CREATION_STARTED,
+            Reconciling="Creating Freight from latest artifacts",
+            Ready="Freight creation from latest artifacts is in progress",
+            Healthy="Health status cannot be determined until Freight creation is finished",
+        )
         try:
             built = build(found, profile=profile)
         except pieces.FreightBuildError as error:
-            text = f"failed to build Freight from latest artifacts: {error}"
+            text = f"Error building Freight from latest artifacts: {error}"
             self.note(table.BUILD_FAILED, Ready=text, Healthy=text)
             return text
         nameless = pieces.freight_name(built, profile=profile)
@@ -234,17 +238,19 @@ class _Ending:
                 attrs.evolve(built, namespace=self.warehouse.namespace, origin=Origin(name=self.warehouse.name))
             )
         except LabError as error:
-            text = f"error creating Freight: {error}"
+            text = f'Error creating Freight "{nameless}" in namespace "{self.warehouse.namespace}": {error}'
             self.note(table.CREATE_FAILED, Ready=text, Healthy=text)
             return text
         if created is None:
             # The name of an object without origin, which no Freight has: upstream's slip (WC:416-523).
             self.last_freight_id = nameless
             if profile.freight_criteria:
-                self.note(table.FREIGHT_EXISTS, FreightCreated="Freight of these artifacts exists already")
+                self.note(
+                    table.FREIGHT_EXISTS, FreightCreated="Freight composed of the newest artifacts already exists"
+                )
             return ""
         self.created = created
         self.last_freight_id = created.name
         if profile.freight_criteria:
-            self.note(table.FREIGHT_NEW, FreightCreated=f"Created Freight {created.name}")
+            self.note(table.FREIGHT_NEW, FreightCreated="No Freight composed of the newest artifacts already existed")
         return ""

@@ -164,7 +164,7 @@ DOWN: list[Any] = [
 
 @pytest.mark.parametrize("subscription", DOWN)
 def test_a_source_is_down(healthy: Registry, closed_port: int, subscription: Callable[[int], Subscription]) -> None:
-    assert "Unable to discover artifacts" in told(passed(subscription(closed_port), healthy))
+    assert "Artifact discovery failed" in told(passed(subscription(closed_port), healthy))
 
 
 @pytest.mark.parametrize("subscription", DOWN)

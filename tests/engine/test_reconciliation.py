@@ -144,3 +144,93 @@ def test_a_failed_refresh_stays_wanted_in_recommended() -> None:
     better = attrs.evolve(LATEST, lost_refresh=False)
     ended = reconciliation.fail(subject, Status(), "down", refresh="t1", now=now, profile=better)
     assert ended.status.last_handled_refresh == ""
+
+
+SUBJECT = Warehouse(
+    namespace="p", name="w", spec=WarehouseSpec(subscriptions=(ImageSubscription(repo_url="r.example/web"),))
+)
+NOW = datetime.fromisoformat("2025-06-01T12:00:00+00:00")
+FOUND = artifacts_from_json({"images": [{"repoURL": "r.example/web", "references": [{"tag": "1"}]}]})
+WAITING = {
+    "Reconciling": "Discovering artifacts for 1 subscriptions",
+    "Ready": "Waiting for discovery to complete",
+    "Healthy": "Health status cannot be determined until artifact discovery is finished",
+}
+DONE = {"Ready": "Successfully discovered artifacts from 1 subscriptions", "Healthy": ""}
+SATISFIED = "Freight creation criteria satisfied"
+
+
+def messages(status: Status) -> dict[str, str]:
+    return {each.type: each.message for each in status.conditions}
+
+
+def concluded(
+    expression: str = "", made: reconciliation.Create = lambda piece: piece, **settings: Any
+) -> dict[str, str]:
+    subject = attrs.evolve(SUBJECT, spec=attrs.evolve(SUBJECT.spec, freight_creation_criteria=expression))
+    status = reconciliation.discovered(reconciliation.begin(subject, Status(), NOW), FOUND, refresh=None, now=NOW)
+    ended = reconciliation.conclude(subject, status, refresh=None, now=NOW, create=made, criteria=satisfied, **settings)
+    return messages(ended.status)
+
+
+def test_messages_while_discovery_runs() -> None:
+    assert messages(reconciliation.begin(SUBJECT, Status(), NOW)) == WAITING
+
+
+def test_messages_after_a_failed_discovery() -> None:
+    begun = reconciliation.begin(SUBJECT, Status(), NOW)
+    told = messages(reconciliation.fail(SUBJECT, begun, "down", refresh=None, now=NOW).status)
+    assert told == {
+        **WAITING,
+        "Ready": "Artifact discovery failed: down",
+        "Healthy": "Unable to discover artifacts: down",
+    }
+
+
+def test_messages_with_new_freight() -> None:
+    created = "No Freight composed of the newest artifacts already existed"
+    assert concluded() == {**DONE, "FreightCreationCriteriaSatisfied": SATISFIED, "FreightCreated": created}
+
+
+def test_messages_with_freight_that_exists() -> None:
+    created = "Freight composed of the newest artifacts already exists"
+    told = concluded(made=lambda _piece: None)
+    assert told == {**DONE, "FreightCreationCriteriaSatisfied": SATISFIED, "FreightCreated": created}
+
+
+def test_messages_with_criteria_that_are_not_met() -> None:
+    told = concluded("1 == 2")
+    assert told == {**DONE, "FreightCreationCriteriaSatisfied": "Freight creation criteria were not satisfied"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "doing"),
+    [pytest.param("1 +", "compiling", id="no expression"), pytest.param("nobody.name", "running", id="no such name")],
+)
+def test_messages_with_criteria_that_fail(expression: str, doing: str) -> None:
+    told = concluded(expression)
+    assert told["Ready"] == told["Healthy"]
+    assert told["Ready"].startswith(f"Evaluation of Freight creation criteria failed: error {doing} expression: ")
+
+
+def test_messages_when_freight_cannot_be_built() -> None:
+    def build(_found: DiscoveredArtifacts, **_settings: Any) -> Freight:
+        raise freight.FreightBuildError("told to")
+
+    text = "Error building Freight from latest artifacts: told to"
+    told = concluded(build=build)
+    assert told == {
+        "Reconciling": "Creating Freight from latest artifacts",
+        "Ready": text,
+        "Healthy": text,
+        "FreightCreationCriteriaSatisfied": SATISFIED,
+    }
+
+
+def test_messages_when_freight_cannot_be_stored() -> None:
+    def refuse(_piece: Freight) -> Freight:
+        raise StoreError("told to")
+
+    nameless = freight.freight_name(freight.build(FOUND))
+    told = concluded(made=refuse)
+    assert told["Ready"] == told["Healthy"] == f'Error creating Freight "{nameless}" in namespace "p": told to'
