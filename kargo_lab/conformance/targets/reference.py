@@ -227,8 +227,10 @@ class Reference:
         if record is None or (record.status.observed_generation == 0 and not record.status.conditions):
             return record is None
         handled = (record.refresh or "") == record.status.last_handled_refresh
-        reconciling = record.status.condition("Reconciling")
-        return handled and (reconciling is None or reconciling.status != "True")
+        reconciling, ready = record.status.condition("Reconciling"), record.status.condition("Ready")
+        # A pass that failed leaves Reconciling true and waits for its next try: that is as quiet as it gets.
+        failed = ready is not None and ready.reason.endswith("Failure")
+        return handled and (failed or reconciling is None or reconciling.status != "True")
 
     def close(self) -> None:
         """Stop the workers, the socket and the store."""
