@@ -250,8 +250,10 @@ class Lab:
         self._threads = []
 
     def close(self) -> None:
-        """Stop, and let go of the store."""
+        """Stop, and let go of the store and of connections that lean mode kept."""
         self.stop()
+        if self.shared.connections is not None:
+            self.shared.connections.close()
         self._workshop.close()
         self.store.close()
 

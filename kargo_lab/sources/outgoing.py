@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import attrs
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
@@ -31,6 +33,8 @@ MOST_REDIRECTS = 10  # as Go's client
 BODY_LIMIT = 100 * 1024**2  # bytes; go-containerregistry's for manifests and configs
 KEPT_HOSTS, KEPT_CONNECTIONS = 64, 16  # of lean mode, the latter a host
 UNHEADED_SECONDS = 300.0  # what stands in for "no timeout" of older releases: nobody wants a lab that hangs
+ANSWER_SECONDS = 300.0  # for a whole answer; Kargo reads on for as long as bytes drip in, and so can be held for ever
+_PIECE = 64 * 1024
 _SPOKE_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "wrong version number")
 
 
@@ -166,6 +170,7 @@ class Outgoing:
     """Sends requests on behalf of one subscription of one Warehouse.
 
     With `connections` these are used again; without, each request has its own, as in Kargo.
+    Two bounds are on the wall clock: the silence before and within an answer, and the answer as a whole.
     `names` says for whom a host stands in: its requests count towards the quota of the one that is meant.
     """
 
@@ -180,6 +185,7 @@ class Outgoing:
         limiter: RateLimiter | None = None,
         retries: Retries = NO_RETRIES,
         header_timeout_seconds: float = 30.0,
+        answer_seconds: float = ANSWER_SECONDS,
         proxies: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
         connections: Connections | None = None,
@@ -187,7 +193,7 @@ class Outgoing:
         self._ledger, self._clock, self._connections = ledger, clock, connections
         self._warehouse, self._subscription = warehouse, subscription
         self._verify, self._limiter, self._retries = verify_tls, limiter, retries
-        self._timeout = header_timeout_seconds or UNHEADED_SECONDS
+        self._timeout, self._answer_seconds = header_timeout_seconds or UNHEADED_SECONDS, answer_seconds
         self._proxies, self._names = dict(proxies or {}), dict(names or {})
 
     def send(
@@ -273,7 +279,7 @@ class Outgoing:
         self, prepared: requests.PreparedRequest, *, kind: str, cache: str, connect_seconds: float | None
     ) -> Reply:
         url = prepared.url or ""
-        sent_at = self._clock.now()
+        sent_at, began = self._clock.now(), time.monotonic()
         if self._connections is not None:
             adapter = self._connections.adapter(verify=self._verify)
         else:
@@ -288,7 +294,7 @@ class Outgoing:
                 proxies=self._proxies,
             )
             try:
-                body = _read(response)
+                body = _read(response, began + self._answer_seconds)
             finally:
                 response.close()
         except requests.RequestException as error:
@@ -358,14 +364,26 @@ def quota_counts(host: str, kind: str, status: int) -> bool:
     return True
 
 
-def _read(response: requests.Response) -> bytes:
-    """The body, and one byte more than allowed if there is more; redirects' bodies matter to nobody."""
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The body, and one byte more than allowed if there is more; redirects' bodies matter to nobody.
+
+    Read in pieces as they come: a body that drips would fill no larger piece before the deadline is looked at.
+    """
     pieces, length = [], 0
-    for piece in response.iter_content(64 * 1024):
-        pieces.append(piece)
-        length += len(piece)
-        if length > BODY_LIMIT:
-            break
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            pieces.append(piece)
+            length += len(piece)
+            if length > BODY_LIMIT:
+                break
+            if time.monotonic() > deadline:
+                raise requests.Timeout("the answer had begun, and did not end in time")
+    except urllib3.exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
     return b"".join(pieces)[: BODY_LIMIT + 1]
 
 

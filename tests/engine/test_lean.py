@@ -32,8 +32,6 @@ def lab(registry: Registry) -> Iterator[Lab]:
     running.run_until(1.0)
     registry.access_log.clear()
     yield running
-    assert running.shared.connections is not None
-    running.shared.connections.close()
     running.close()
 
 
@@ -56,3 +54,16 @@ def test_a_fleet_that_one_push_refreshes_asks_once(lab: Lab, registry: Registry)
 def test_polling_asks_once_for_the_whole_fleet(lab: Lab, registry: Registry) -> None:
     lab.run_until(305.0)
     assert len(registry.access_log.rows) == 2
+
+
+def test_a_closed_lab_keeps_no_connection(registry: Registry) -> None:
+    lab = Lab(clock=VirtualClock(), settings=OperatorSettings(lean=True))
+    spec = WarehouseSpec(subscriptions=(ImageSubscription(repo_url=f"{registry.host}/acme/web"),))
+    lab.apply(Resources(warehouses=(Warehouse(namespace="p", name="w", spec=spec),)))
+    lab.run_until(1.0)
+    connections = lab.shared.connections
+    assert connections is not None
+    pools = connections.adapter(verify=True).poolmanager.pools
+    held = [pools[key] for key in pools.keys()]  # noqa: SIM118 - no mapping, and iterating is refused
+    lab.close()
+    assert [pool.pool for pool in held] == [None]

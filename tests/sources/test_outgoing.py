@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import shutil
 import socket
 import ssl
@@ -290,3 +292,50 @@ def test_a_stranger_s_realm_is_an_upstream_error(url: str) -> None:
 def test_an_answer_without_a_token_is_an_error(body: bytes) -> None:
     with pytest.raises(UpstreamError):
         oci_auth.token(Reply(url="", status=200, headers={}, body=body))
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [pytest.param(b"Content-Length: 1000000", id="counted"), pytest.param(b"Connection: close", id="up to the end")],
+)
+def test_a_body_that_drips_is_not_waited_for(framing: bytes) -> None:
+    gone = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        with contextlib.suppress(OSError):  # of the end that has heard enough
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
+            while not gone.wait(0.01):
+                connection.sendall(b"x")
+
+    out, ledger = sender(answer_seconds=0.05)
+    with server(drip) as host:
+        with pytest.raises(UpstreamError, match="the answer had begun, and did not end in time"):
+            out.send(f"http://{host}/", kind="ping")
+        gone.set()
+    assert [row.status for row in ledger.rows] == [0]
+
+
+def test_a_body_that_drips_in_chunks_is_not_waited_for() -> None:
+    gone = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        with contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while not gone.wait(0.01):
+                connection.sendall(b"1\r\nx\r\n")
+
+    out, _ = sender(answer_seconds=0.05)
+    with server(drip) as host:
+        with pytest.raises(UpstreamError, match="did not end in time"):
+            out.send(f"http://{host}/", kind="ping")
+        gone.set()
+
+
+def test_an_answer_in_chunks_and_compressed_is_read_whole(httpserver: HTTPServer) -> None:
+    text = b"tags " * 100_000
+    pieces = [packed[at : at + 1000] for packed in (gzip.compress(text),) for at in range(0, len(packed), 1000)]
+    answer = Response(iter(pieces), headers={"Content-Encoding": "gzip"})
+    httpserver.expect_request("/").respond_with_response(answer)
+    assert sender()[0].send(httpserver.url_for("/"), kind="ping").body == text

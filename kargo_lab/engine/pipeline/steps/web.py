@@ -53,12 +53,14 @@ def _send(config: Mapping[str, Any], work: Work) -> Reply:
     headers = {work.text(each, "name"): work.text(each, "value", "") for each in work.items(config, "headers")}
     body = config.get("body", "")
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    seconds = _seconds(config, work)
     outgoing = Outgoing(
         ledger=work.shared.ledger,
         clock=work.clock,
         warehouse=f"{work.promotion.namespace}/Promotion/{work.promotion.name}",
         verify_tls=not config.get("insecureSkipTLSVerify"),
-        header_timeout_seconds=_seconds(config, work),
+        header_timeout_seconds=seconds,
+        answer_seconds=seconds,  # as Go's client counts it
         proxies=work.shared.proxies_for(urlsplit(url).netloc),
     )
     return outgoing.send(url, kind="promotion-step", method=method, headers=headers, body=data or None)
