@@ -1,0 +1,65 @@
+"""Simulation against measurement: the testbed at a scaled interval, and the same pushes in the array model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kargo_lab.experiments import formulas, replay
+from kargo_lab.experiments.chance import Span
+from kargo_lab.experiments.scenario import Webhook
+
+INTERVAL = 3.0
+MOMENTS = [list(np.arange(20) * 7.3 + start) for start in (0.0, 1.1, 2.7)]
+NO_TIME = np.full(1, 1e-9)
+
+
+@pytest.fixture(scope="module")
+def measured() -> pd.DataFrame:
+    return replay.compare(interval_seconds=INTERVAL).rows.set_index(["mode", "quantile"])
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("quantile", replay.QUANTILES)
+@pytest.mark.parametrize("mode", replay.MODES)
+def test_what_is_simulated_lies_within_the_sampling_error_of_what_is_measured(
+    measured: pd.DataFrame, mode: str, quantile: float
+) -> None:
+    row = measured.loc[mode, quantile]
+    assert row["low_seconds"] <= row["simulated_seconds"] <= row["high_seconds"], row.to_string()
+
+
+@pytest.mark.timeout(100)
+def test_the_sampling_error_is_small_enough_to_tell_half_the_interval_from_the_whole(measured: pd.DataFrame) -> None:
+    row = measured.loc["polling", 0.5]
+    assert row["low_seconds"] > row["simulated_seconds"] / 2
+    assert row["high_seconds"] < row["simulated_seconds"] * 2
+
+
+@pytest.mark.parametrize("share", replay.QUANTILES)
+def test_the_bounds_hold_the_true_quantile_of_nearly_every_sample(share: float) -> None:
+    chance = np.random.default_rng(1)
+    pairs = [replay.bounds(chance.exponential(1.0, 150), share) for _ in range(2000)]
+    missed = sum(not low <= -np.log(1 - share) <= high for low, high in pairs)
+    assert missed <= 10
+
+
+def test_a_second_sample_widens_the_bounds() -> None:
+    sample = np.random.default_rng(1).uniform(0, 1, 500)
+    low, high = replay.bounds(sample, 0.5)
+    wider = replay.bounds(sample, 0.5, other=50)
+    assert wider[0] < low < high < wider[1]
+
+
+def test_without_webhooks_the_simulated_delays_are_those_of_the_closed_form() -> None:
+    found = replay.simulated(MOMENTS, None, INTERVAL, pace=NO_TIME, lengths=np.full(1, 0.2), seed=3)
+    expected = [formulas.polling_delay_quantile(share, INTERVAL, 0.2) for share in replay.QUANTILES]
+    np.testing.assert_allclose(np.quantile(found, replay.QUANTILES), expected, rtol=0.02)
+
+
+def test_with_webhooks_the_share_that_waits_for_a_poll_is_the_share_that_is_lost() -> None:
+    found = replay.simulated(
+        MOMENTS, Webhook(latency=Span(0.0), loss=0.3), INTERVAL, pace=NO_TIME, lengths=NO_TIME, seed=3
+    )
+    assert float((found > 0.001).mean()) == pytest.approx(0.3, abs=0.01)
