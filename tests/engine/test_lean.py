@@ -66,4 +66,4 @@ def test_a_closed_lab_keeps_no_connection(registry: Registry) -> None:
     pools = connections.adapter(verify=True).poolmanager.pools
     held = [pools[key] for key in pools.keys()]  # noqa: SIM118 - no mapping, and iterating is refused
     lab.close()
-    assert [pool.pool for pool in held] == [None]
+    assert {pool.pool for pool in held} == {None}
