@@ -103,6 +103,13 @@ def test_criteria_are_checked_against_the_declared_types(text: str, message: str
     assert refused.value.message == message
 
 
+@pytest.mark.parametrize("name", ["commitFrom", "imageFrom", "chartFrom", "artifactFrom"])
+def test_a_value_of_unknown_type_is_judged_when_the_function_runs(name: str) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        criteria(f"{name}(artifactFrom('m').Metadata.x)")
+    assert refused.value.message == f"cannot use []interface {{}} as argument to call {name}"
+
+
 def test_a_filter_on_commits_sees_five_variables() -> None:
     found = expressions.commit_variables(commit_id="1", commit_date=NOON, author="a", committer="c", subject="s")
     date = found.pop("commitDate")
@@ -110,6 +117,11 @@ def test_a_filter_on_commits_sees_five_variables() -> None:
         Time.of(NOON).nanoseconds,
         {"id": "1", "author": "a", "committer": "c", "subject": "s"},
     )
+
+
+def test_a_lightweight_tag_has_neither_tagger_nor_annotation() -> None:
+    found = expressions.tag_variables(tag="t", commit_id="1", creator_date=NOON, author="", committer="", subject="")
+    assert (found["tagger"], found["annotation"]) == ("", "")
 
 
 def test_a_filter_on_tags_sees_eight_variables() -> None:
@@ -194,6 +206,8 @@ def test_functions_of_the_request_take_one_text(text: str, message: str) -> None
         ("%41=%4a%4A", {"A": "JJ"}),
         ("a=%", {}),
         ("a=%4g&b=1", {"b": "1"}),
+        ("a=%4X&b=1", {"b": "1"}),
+        ("a=%4ax", {"a": "Jx"}),
         ("a=%g4&b=1", {"b": "1"}),
         ("a+b=c+d", {"a b": "c d"}),
         ("a=%ff", {"a": "\udcff"}),
