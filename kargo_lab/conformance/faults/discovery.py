@@ -93,6 +93,25 @@ def _automatic(ending: Any) -> Any:
     return ending
 
 
+def _first_release(right: Any) -> Any:
+    def wrong(subscription: Any, *given: Any) -> Any:
+        if subscription.image_selection_strategy == "Digest":
+            subscription = attrs.evolve(subscription, constraint="1.0.0")
+        return right(subscription, *given)
+
+    return wrong
+
+
+def _fetching_all(right: Any) -> Any:
+    def wrong(selector: Any, tags: Any, by_tag: Any, *given: Any, **options: Any) -> Any:
+        if selector.needs_listing:
+            for tag in selector.shortlist(tuple(tags())):
+                by_tag(tag)
+        return right(selector, tags, by_tag, *given, **options)
+
+    return wrong
+
+
 def _fault(name: str, says: str, source: str, touches: tuple[str, ...] = _HERE, **change: Any) -> Fault:
     return Fault(name=name, says=says, source=source, touches=touches, **change)
 
@@ -194,11 +213,7 @@ FAULTS = (
         "digest-takes-any-tag",
         "Digest takes the newest tag instead of its own",
         _IMAGE,
-        replaced={
-            f"{_IMAGES}:ImageSelector.shortlist": lambda right: (
-                lambda self, tags: right(self, tags) if self.tags else ("1.0.0",)
-            )
-        },
+        replaced={"kargo_lab.selection.images:build": _first_release},
     ),
     _fault(
         "missing-digest-tag-is-an-error",
@@ -210,14 +225,7 @@ FAULTS = (
         "every-tag-is-fetched",
         "Tags beyond the limit are fetched too",
         _IMAGE,
-        replaced={
-            "kargo_lab.sources.images:found": lambda right: (
-                lambda selector, tags, by_tag, **options: (
-                    (tuple(by_tag(tag) for tag in selector.shortlist(tuple(tags()))) if selector.needs_listing else ())
-                    and right(selector, tags, by_tag, **options)
-                )
-            )
-        },
+        replaced={"kargo_lab.sources.images:found": _fetching_all},
     ),
     _fault(
         "branches-ignored",
