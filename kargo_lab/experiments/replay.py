@@ -204,7 +204,7 @@ class Notes:
             min((moment for made, _, moment in self.made[name] if made >= number), default=math.inf)
             for number in range(1, len(self.pushed[name]) + 1)
         ]
-        return np.array(ready) - np.array(self.pushed[name])
+        return np.asarray(np.array(ready) - np.array(self.pushed[name]), dtype=np.float64)
 
     def own_delays(self, name: str) -> Floats:
         """Of the pushes that are Freight themselves; with webhooks alone, those whose webhook arrived."""

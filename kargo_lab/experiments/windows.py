@@ -25,7 +25,8 @@ from kargo_lab.experiments.timeline import Ticks
 
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-WHO, NEXT, START, END, LOOK = range(5)  # rows of the state; behind LOOK is when that look ended
+GUESSES = 4
+START, END, LOOK, LOOK_END = range(4)  # what is known of each Warehouse's past
 
 
 def simulate(scenario: Scenario) -> Outcome:
@@ -128,12 +129,10 @@ class Walk:
         self._hook_time, self._hook_warehouse = time[order], warehouse[order]
         first = np.concatenate([timeline.phases(scenario, name) for name in self._names])
         order = np.argsort(first, kind="stable")
-        # A row for each Warehouse in the order of their next polls: number, next poll, last start, last end, and both
-        # of the last look that was not refused. `_row` says where a Warehouse stands.
-        self._rows = np.full((6, many), LONG_AGO, dtype=np.int64)
-        self._rows[WHO], self._rows[NEXT] = order, first[order]
-        self._row = np.empty(many, dtype=np.int64)
-        self._row[order] = np.arange(many)
+        # Who polls next, and when, in that order; and by Warehouse the last start and end, and both of the last look
+        # that was not refused.
+        self._who, self._next = order, first[order]
+        self._past = np.full((4, many), LONG_AGO, dtype=np.int64)
         self._discoveries = np.zeros(many, dtype=np.int64)
         self._counts = np.zeros((len(self._names), 3), dtype=np.int64)
         self._carried = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -153,8 +152,8 @@ class Walk:
 
     def window(self, begin: int, end: int) -> None:
         """Everything that arrives from `begin` to before `end`."""
-        due = int(np.searchsorted(self._rows[NEXT], end))
-        polls, moments = self._rows[WHO, :due], self._rows[NEXT, :due]
+        due = int(np.searchsorted(self._next, end))
+        polls, moments = self._who[:due], self._next[:due]
         bounds = np.searchsorted(self._hook_time, (begin, end))
         hooks, times = self._hook_warehouse[slice(*bounds)], self._hook_time[slice(*bounds)]
         hooks, times = np.concatenate((self._carried[0], hooks)), np.concatenate((self._carried[1], times))
@@ -172,6 +171,11 @@ class Walk:
         """Compute who is served when, and what that makes of the webhooks, until both fit."""
         none = np.full(len(chain.warehouse), LONG_AGO, dtype=np.int64)
         fate = self._fate(chain, none, none, np.zeros(len(none), dtype=np.bool_), end)
+        for _ in range(GUESSES):  # as if nobody had to wait, which costs nothing and is mostly so
+            starts = np.where(fate.alive, fate.arrival, LONG_AGO)
+            before, fate = fate, self._fate(chain, starts, starts + self._length[chain.warehouse], fate.alive, end)
+            if fate.agrees(before):
+                break
         while True:
             jobs, starts, ends = self._serve(plain, chain, fate)
             judged = self._fate(chain, starts, ends, fate.alive, end)
@@ -189,8 +193,8 @@ class Walk:
         place = np.arange(len(chain.warehouse))
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(alive, place, -1))[:-1]))[: len(place)]
         known = before >= chain.group
-        start = np.where(known, starts[before], self._rows[START, self._row[chain.warehouse]])
-        done = np.where(known, ends[before], self._rows[END, self._row[chain.warehouse]])
+        start = np.where(known, starts[before], self._past[START, chain.warehouse])
+        done = np.where(known, ends[before], self._past[END, chain.warehouse])
         arrival = np.where(chain.is_hook, np.maximum(chain.moment, done), chain.moment)
         fresh = np.where(chain.is_hook, chain.moment > start, ~known)
         late = fresh & (arrival >= end)
@@ -266,7 +270,7 @@ class Walk:
             self._pending = waiting
             return
         warehouse, time = self._event_warehouse[waiting], self._event_time[waiting]
-        looked, ended = self._rows[LOOK:, self._row[warehouse]]
+        looked, ended = self._past[LOOK, warehouse], self._past[LOOK_END, warehouse]
         seen = looked >= time
         self._looked[waiting[seen]], self._found[waiting[seen]] = looked[seen], ended[seen]
         waiting, warehouse, time = waiting[~seen], warehouse[~seen], time[~seen]
@@ -293,30 +297,26 @@ class Walk:
         if self._numbered:
             self._discoveries[jobs.warehouse] = jobs.number + 1
         self._count(jobs, accepted)
-        whose, start, end = jobs.warehouse[final], served.start[final], served.end[final]
-        look, look_end, moment = served.look[final], end, end + self._interval[whose]
-        if not accepted.all():
-            look, look_end = self._looks(jobs, accepted, whose)
+        whose, end = jobs.warehouse[final], served.end[final]
+        self._past[START][whose], self._past[END][whose] = served.start[final], end
+        if accepted.all():
+            self._past[LOOK][whose], self._past[LOOK_END][whose] = served.look[final], end
+            moment = end + self._interval[whose]
+        else:
+            # Of several looks of one Warehouse the last one that was not refused stays, as they come in order.
+            self._past[LOOK][jobs.warehouse[accepted]] = served.look[accepted]
+            self._past[LOOK_END][jobs.warehouse[accepted]] = served.end[accepted]
             moment = end + np.where(accepted[final], self._interval[whose], self._retry)
         if self.scenario.controller.jitter:
             share = chance.many(self.scenario.seed, chance.JITTER, whose, jobs.number[final])
             moment = moment + ((moment - end) * self.scenario.controller.jitter * share).astype(np.int64)
         ran = np.zeros(self._many, dtype=np.bool_)
         ran[jobs.warehouse[jobs.is_hook]] = True
-        stays = due + np.flatnonzero(~ran[self._rows[WHO, due:]])
-        rows = np.concatenate(
-            (np.take(self._rows, stays, axis=1), np.stack((whose, moment, start, end, look, look_end))), axis=1
-        )
-        self._rows = np.take(rows, np.argsort(rows[NEXT], kind="stable"), axis=1)
-        self._row[self._rows[WHO]] = np.arange(self._many)
-
-    def _looks(self, jobs: _Jobs, accepted: Flags, whose: Numbers) -> tuple[Ticks, Ticks]:
-        """The last look of each that was not refused, which may be one of long ago."""
-        last = np.empty((2, self._many), dtype=np.int64)
-        last[:, whose] = self._rows[LOOK:, self._row[whose]]
-        last[:, jobs.warehouse[accepted]] = np.stack((jobs.served.look, jobs.served.end))[:, accepted]
-        look, look_end = last[:, whose]
-        return look, look_end
+        stays = ~ran[self._who[due:]]
+        after = np.concatenate((self._next[due:][stays], moment))
+        order = np.argsort(after, kind="stable")
+        self._who = np.concatenate((self._who[due:][stays], whose))[order]
+        self._next = after[order]
 
     def _count(self, jobs: _Jobs, accepted: Flags) -> None:
         happened = jobs.served.start < self.length
