@@ -128,6 +128,43 @@ def test_three_mistakes_in_resources_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+PENDING = """
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Promotion
+metadata: {name: now, namespace: p1}
+spec: {stage: dev, freight: one}
+"""
+
+
+def test_a_promotion_that_will_not_run_is_named_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "r.yaml").write_text(RESOURCES + PENDING)
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that it ends after its start
+        run("--resources", str(tmp_path), "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert "Promotion p1/now: is declared and so is not run" in caplog.text
+
+
+FOREIGN = """
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Freight
+metadata: {name: mine, namespace: p1}
+origin: {kind: Warehouse, name: code}
+images: [{repoURL: r.example/web, tag: "1"}]
+"""
+
+
+def test_freight_that_is_not_the_warehouses_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(RESOURCES + FOREIGN)
+    done = run("--resources", str(tmp_path), "--listen", "127.0.0.1:0")
+    assert done.exit_code == 2
+    expected = "expected one of http://127.0.0.1:9/ex/repo, to which Warehouse code subscribes; found none"
+    assert done.stderr.splitlines() == [
+        "Error: Freight p1/mine: images: Warehouse code does not subscribe to r.example/web",
+        f"Freight p1/mine: commits: {expected}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -65,7 +65,10 @@ class Admission:
             tasks=by_name,
             policies={each.namespace: each.promotion_policies for each in resources.project_configs},
             warehouses=warehouses,
-            problems=plan.problems(resources.stages, warehouses, by_name, steps=self._steps),
+            problems=(
+                *plan.problems(resources.stages, warehouses, by_name, steps=self._steps),
+                *plan.unrun(resources.promotions),
+            ),
         )
 
     @property
@@ -75,7 +78,7 @@ class Admission:
 
     @property
     def problems(self) -> tuple[PipelineError, ...]:
-        """What is wrong with them."""
+        """What is wrong with them, and which Promotions are declared in vain."""
         return self._now.problems
 
     def stage(self, key: str) -> Stage:

@@ -78,11 +78,11 @@ class Pipeline:
 
     @property
     def problems(self) -> tuple[PipelineError, ...]:
-        """What is wrong with the Stages as they were applied."""
+        """What is wrong with the Stages and Promotions as they were applied."""
         return self.admission.problems
 
     def apply(self, resources: Resources) -> None:
-        """Take over Stages, tasks, policies, templates, and Freight and Promotions that somebody declared."""
+        """Take over Stages, tasks, policies, templates, and Freight that somebody declared."""
         with self.changed:
             before = dict(self.stages)
             self.admission.apply(resources)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kargo_lab.engine.pipeline.steps import STEPS
 from kargo_lab.errors import PipelineError
-from kargo_lab.resources.pipeline import PromotionStep, PromotionTask, Stage
+from kargo_lab.resources.pipeline import Promotion, PromotionStep, PromotionTask, Stage
 
 
 def problems(
@@ -38,6 +38,23 @@ def problems(
             )
         found += _of_steps(stage, tasks or {}, frozenset(steps))
     return (*found, *_cycles(known))
+
+
+def unrun(declared: Iterable[Promotion]) -> tuple[PipelineError, ...]:
+    """Promotions out of files that look as if they were to run.
+
+    In Kargo each creation of one is another Promotion, under a name of its own (8.7), so a file that is applied again
+    would promote again. The lab keeps what is declared as objects for webhooks to refresh, and says so.
+    """
+    return tuple(
+        PipelineError(
+            f"Promotion {each.key}",
+            "is declared and so is not run; ask the lab API instead, with"
+            f" POST /lab/v1/stages/{each.namespace}/{each.stage}/promote",
+        )
+        for each in declared
+        if each.status.phase in ("", "Pending")
+    )
 
 
 def _problem(stage: Stage, text: str) -> PipelineError:

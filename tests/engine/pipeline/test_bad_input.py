@@ -92,6 +92,26 @@ def test_two_freight_with_one_alias_are_refused() -> None:
         lab(freight("one", "same"), freight("two", "same"))
 
 
+@pytest.mark.parametrize(
+    ("phase", "count"), [pytest.param("", 1, id="new"), pytest.param("Pending", 1), pytest.param("Running", 0)]
+)
+def test_a_declared_promotion_that_waits_is_named(phase: str, count: int) -> None:
+    status = {"status": {"phase": phase}} if phase else {}
+    declared = document("Promotion", "now", spec={"stage": "dev", "freight": "one"}, **status)
+    made = lab(stage("dev", direct=True), freight("one"), declared)
+    text = "is declared and so is not run; ask the lab API instead, with POST /lab/v1/stages/p/dev/promote"
+    assert [str(each) for each in made.pipeline.problems] == count * [f"Promotion p/now: {text}"]
+
+
+def test_a_declared_promotion_is_not_run_however_often_it_is_applied() -> None:
+    declared = document("Promotion", "now", spec={"stage": "dev", "freight": "one"})
+    made = lab(stage("dev", direct=True), freight("one"), declared)
+    made.apply(loaded(WAREHOUSE, stage("dev", direct=True), freight("one"), declared))
+    made.step()
+    assert made.promotions() == ()
+    assert [each.key for each in made.objects.promotions()] == ["p/now"]
+
+
 def test_freight_that_is_not_available_is_not_promoted() -> None:
     made = lab(stage("dev", direct=True), stage("qa", stages=["dev"]), freight("one"))
     with pytest.raises(PipelineError, match=r"Freight p/\w+: is not available to Stage qa: it is not verified in dev"):
