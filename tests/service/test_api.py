@@ -129,6 +129,34 @@ def test_resources_are_taken_over_as_a_whole(client: FlaskClient) -> None:
     assert [item["metadata"] for item in told(client, "/objects")["items"]] == [{"name": "t", "namespace": "p9"}]
 
 
+def test_freight_made_by_hand_is_refused_with_its_name(client: FlaskClient) -> None:
+    freight = """
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Freight
+metadata: {name: mine, namespace: p1}
+origin: {kind: Warehouse, name: gone}
+commits: [{repoURL: https://github.com/ex/repo, id: c0ffee}]
+"""
+    answer = told(client, "/resources", method="post", data=RESOURCES + freight)
+    assert answer["error"] == "Freight p1/mine: origin: Warehouse/gone does not exist"
+
+
+def test_freight_made_by_hand_is_taken_over_under_its_id(client: FlaskClient) -> None:
+    freight = """
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Freight
+metadata: {name: mine, namespace: p1}
+alias: of-mine
+origin: {kind: Warehouse, name: code}
+commits: [{repoURL: https://github.com/ex/repo.git, id: c0ffee}]
+"""
+    told(client, "/resources", method="post", data=RESOURCES + freight)
+    (piece,) = told(client, "/freight")["items"]
+    assert (piece["alias"], len(piece["metadata"]["name"])) == ("of-mine", 40)
+
+
 def test_every_misfit_of_resources_is_told_and_nothing_changes(client: FlaskClient) -> None:
     text = (
         RESOURCES.replace("branch: main", "brnch: main")

@@ -76,6 +76,7 @@ def probe(shared: Shared, clock: Clock) -> Check:
             warehouse=f"AnalysisTemplate/{metric.template}",
             verify_tls=not web.get("insecure"),
             header_timeout_seconds=seconds,
+            answer_seconds=seconds,  # as Go's client counts it
             proxies=shared.proxies_for(urlsplit(url).netloc),
         )
         headers = {str(each["key"]): _filled(str(each.get("value", "")), args) for each in _pairs(web.get("headers"))}
