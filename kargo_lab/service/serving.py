@@ -11,6 +11,7 @@ What Kargo's behaviour rests on and WSGI does not say has to come from the serve
     framing of the body    kept                            kept
     oversized bodies       read past, up to 64 MiB         read past by the server
     closing without reply  yes                             yes, where the OS lists open files
+    half-closed requests   answered                        closed by the server
     TLS                    no                              yes
     =====================  ==============================  =====================================
 
@@ -34,7 +35,7 @@ from waitress.parser import get_header_lines
 from waitress.task import WSGITask
 
 from kargo_lab import serving
-from kargo_lab.service.webhook import CHUNKED, CLOSE, LIMIT, RAW_HEADERS, Endpoint, Request, respond
+from kargo_lab.service.webhook import CHUNKED, CLOSE, LIMIT, RAW_HEADERS, BodyError, Endpoint, Request, respond
 from kargo_lab.serving import Application
 from kargo_lab.wire import NoAnswer
 
@@ -67,6 +68,7 @@ class _Parser(serving.Parser):
     """Keeps the headers as they came and the framing, and lets nobody fill the disk."""
 
     pairs: tuple[tuple[str, str], ...] = ()
+    cut = False  # the client stopped sending in the middle of the body
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -81,10 +83,18 @@ class _Parser(serving.Parser):
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
         if max(self.content_length, self.body_bytes_received) > PATIENCE and self.headers_finished:
-            # Answered as it is, and the connection with its unread rest is closed.
-            self.headers = {**self.headers, "CONNECTION": "close"}
-            self.error, self.completed = None, True
+            self.end()
         return consumed
+
+    def end(self) -> None:
+        """Have it answered as it is, and the connection, whose rest nobody reads, closed."""
+        self.headers = {**self.headers, "CONNECTION": "close"}
+        self.error, self.completed = None, True
+
+
+class _CutBody:
+    def read(self, _count: int = -1) -> NoReturn:
+        raise BodyError("the client stopped in the middle of the body")
 
 
 class _Task(WSGITask):
@@ -93,6 +103,8 @@ class _Task(WSGITask):
         request: Any = self.request
         environ[RAW_HEADERS], environ[CHUNKED] = request.pairs, request.chunked
         environ[CLOSE] = _drop
+        if request.cut:
+            environ["wsgi.input"] = _CutBody()
         return environ
 
 
@@ -101,8 +113,35 @@ def _drop() -> NoReturn:
 
 
 class _Channel(serving.Channel):
+    """Answers a client that shut its side within a body, as Go's server does; waitress takes it for gone."""
+
     task_class = _Task
     parser_class = _Parser
+    half_closed = False
+
+    def readable(self) -> bool:
+        return not self.half_closed and bool(super().readable())
+
+    def handle_read(self) -> None:
+        request: Any = self.request
+        if request is None or not request.headers_finished or not self._ended():
+            super().handle_read()
+            return
+        channel: Any = self  # the published types of waitress' channel are wrong or lacking here
+        with channel.requests_lock:
+            self.half_closed = request.cut = True
+            request.end()
+            channel.request = None
+            channel.requests.append(request)
+            if len(channel.requests) == 1:
+                channel.server.add_task(channel)
+
+    def _ended(self) -> bool:
+        connection: Any = self.socket
+        try:
+            return not connection.recv(1, socket.MSG_PEEK)
+        except OSError:  # whoever reads will meet it
+            return False
 
 
 class Server(serving.Server):

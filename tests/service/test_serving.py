@@ -235,3 +235,22 @@ def test_granian_speaks_tls(tmp_path: Path, servers: dict[str, Any]) -> None:
     ):
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("headers", "part", "status"),
+    [
+        pytest.param(("Content-Length: 10",), b"01234", 500, id="a body that is too short"),
+        pytest.param(("Content-Length: 10",), b"", 500, id="no body at all"),
+        pytest.param(("Transfer-Encoding: chunked",), b"3\r\nabc\r\n", 500, id="chunks without the last"),
+        pytest.param((f"Content-Length: {LIMIT + 1}",), b"0", 413, id="too long by its own word"),
+    ],
+)
+def test_a_client_that_stops_within_its_body_is_answered(headers: tuple[str, ...], part: bytes, status: int) -> None:
+    with Server(Webhook(EchoLab())) as server, socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+        head = "\r\n".join((f"POST {ROUTE.path} HTTP/1.1", "Host: h", *headers, "", ""))
+        connection.sendall(head.encode() + part)
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, response.getheader("Connection")) == (status, "close")
