@@ -25,6 +25,7 @@ from kargo_lab.platforms.githost import GitHost
 from kargo_lab.platforms.harbor import Harbor
 from kargo_lab.platforms.hook_registration import Wanted, install
 from kargo_lab.platforms.hooks import DeliveryRow
+from kargo_lab.platforms.losses import NO_LOSSES, Losses
 from kargo_lab.platforms.registry_container import ContainerRegistry
 from kargo_lab.platforms.registry_platform import PlatformRegistry
 from kargo_lab.platforms.registry_process import ProcessRegistry
@@ -97,9 +98,10 @@ class Testbed:
     (`process`) or registry:2 (`container`) in place of the embedded registry: its persona is `registry` then, and it
     notifies from its start. `git_backend` puts a real Gitea in place of the embedded Git host. `interval` is that of
     every Warehouse that is watched from now on (Kargo's duration text). `seed` makes secrets repeatable.
-    `registry_options` and `git_options` are further arguments of `PlatformRegistry` and `GitHost`: `layers` for
-    faults and quotas in front of them, `losses` for hooks that get lost, `users`; `lab_options` are those of `Lab`,
-    as `checks` for verifications, and `settings` those of `OperatorSettings`.
+    `losses` is what happens to hooks on their way, for each embedded platform by itself: real ones send theirs
+    past us. `registry_options` and `git_options` are further arguments of `PlatformRegistry` and `GitHost`: `layers`
+    for faults and quotas in front of them, `losses` of one of them, `users`; `lab_options` are those of `Lab`, as
+    `checks` for verifications, and `settings` those of `OperatorSettings`.
     """
 
     __test__ = False  # pytest would take the name for a test's
@@ -115,6 +117,7 @@ class Testbed:
         interval: str = "5m0s",
         minimum_interval_seconds: float = 0.0,
         seed: int = 7,
+        losses: Losses = NO_LOSSES,
         registry_options: Mapping[str, Any] = MappingProxyType({}),
         git_options: Mapping[str, Any] = MappingProxyType({}),
         lab_options: Mapping[str, Any] = MappingProxyType({}),
@@ -131,10 +134,13 @@ class Testbed:
                 raise UsageError(f"there is no {what} {name!r} here; known are {', '.join(sorted(known))}")
         if git_backend != "embedded" and git not in REAL_GIT:
             raise UsageError(f"{git} is to be had embedded only; a real one can be {' or '.join(REAL_GIT)}")
+        if losses != NO_LOSSES and (backend, git_backend) != ("embedded", "embedded"):
+            raise UsageError("only embedded platforms lose their hooks by order; give `losses` in the options of one")
         self.interval, self.backend, self.git_backend = interval, backend, git_backend
         self.personas: Mapping[str, str] = {"registry": registry, "git": git}
-        self._seed, self._registry_options = seed, dict(registry_options)
-        self.git: Any = GitHost(persona=git, **git_options) if git_backend == "embedded" else None
+        lossy = {} if losses == NO_LOSSES else {"losses": losses}
+        self._seed, self._registry_options = seed, {**lossy, **registry_options}
+        self.git: Any = GitHost(persona=git, **{**lossy, **git_options}) if git_backend == "embedded" else None
         self.git = self.git or GIT_BACKENDS[git_backend](**git_options)
         self.charts = ChartHost()
         # Built again by `start` where it has to know whom to notify.

@@ -18,7 +18,7 @@ from kargo_lab.platforms.faults import Fault, FaultRule, Faults
 from kargo_lab.platforms.gitea_container import IMAGE as GITEA
 from kargo_lab.platforms.gitea_process import why_no_gitea
 from kargo_lab.platforms.hook_registration import CALLS
-from kargo_lab.platforms.losses import Fate, Losses
+from kargo_lab.platforms.losses import Fate, Losses, LossRule
 from kargo_lab.platforms.quotas import Quota
 from kargo_lab.platforms.registry_process import why_no_process
 from kargo_lab.testbed import GIT_RECEIVERS, REGISTRY_RECEIVERS, Testbed
@@ -176,6 +176,22 @@ def test_a_lost_delivery_is_in_the_log_and_can_be_sent_again(until: Any) -> None
         bed.redeliver(platform, row.guid)
         assert until(lambda: bed.freight("image") == 2)
         assert [(row.outcome, row.redelivery) for _, row in bed.deliveries] == [("lost", False), ("delivered", True)]
+
+
+def test_losses_of_the_testbed_befall_the_hooks_of_each_platform(until: Any) -> None:
+    with Testbed(interval="24h", losses=Losses(rules=(LossRule(fate=Fate(answer=404)),))) as bed:
+        bed.install_hooks()
+        bed.registry.push_image("team/app", "1.0.0")
+        bed.git.create_repository("team/config")
+        bed.git.commit("team/config", {"version": "1"})
+        assert until(lambda: len(bed.deliveries) == 2)
+        told = {(platform, row.outcome, row.status) for platform, row in bed.deliveries}
+        assert (told, bed.lab.store.deliveries()) == ({("registry", "refused", 404), ("git", "refused", 404)}, ())
+
+
+def test_hooks_of_a_real_platform_cannot_be_lost_by_order() -> None:
+    with pytest.raises(UsageError, match="only embedded platforms"):
+        Testbed(backend="process", losses=Losses(drop=1.0))
 
 
 def test_a_fault_between_discovery_and_registry_is_got_over(until: Any) -> None:

@@ -8,6 +8,7 @@ clock; on a virtual clock nothing is started and `step()` sends all that is due.
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import threading
 import time
@@ -341,9 +342,9 @@ class Sender:
             if errand.behind and errand.hook.id == passing.hook.id and errand.number < passing.number:
                 errand.behind -= 1
                 if not errand.behind:
-                    self._due = [entry for entry in self._due if entry[2] is not errand]
+                    others = [entry for entry in self._due if entry[2] is not errand]
+                    self._due = [(-math.inf, errand.number, errand), *others]  # before whatever else is due
                     heapq.heapify(self._due)
-                    self._push(errand, 0.0)
 
     def _end(self) -> None:
         self._running -= 1

@@ -11,7 +11,7 @@ import pytest
 from kargo_lab.errors import UsageError
 from kargo_lab.platforms.habits import HABITS
 from kargo_lab.platforms.hooks import Hook, Sender
-from kargo_lab.platforms.losses import Fate, Losses
+from kargo_lab.platforms.losses import HELD_SECONDS, Fate, Losses, LossRule
 from kargo_lab.platforms.outgoing import Outgoing, Response
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -241,6 +241,143 @@ def test_a_lost_delivery_is_retried_where_the_platform_retries() -> None:
     sender, receiver, _ = run("artifactory", [200], losses=Losses(script={1: Fate(drop=True)}))
     assert [row.outcome for row in sender.rows] == ["lost", "delivered"]
     assert len(receiver.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("fate", "outcome", "status", "arrivals"),
+    [
+        pytest.param(Fate(half_close=True), "unreachable", 0, 0, id="half closed"),
+        pytest.param(Fate(reset=True), "unreachable", 0, 0, id="reset"),
+        pytest.param(Fate(slow=(1, 0.5)), "delivered", 200, 1, id="slow, but within the patience"),
+        pytest.param(Fate(slow=(1, 5.0)), "timed out", 0, 0, id="slower than the patience"),
+        pytest.param(Fate(slow=(1, 5.0), reset=True, share=0.0), "unreachable", 0, 0, id="reset before it gets slow"),
+        pytest.param(Fate(answer=404), "refused", 404, 0, id="answered by a proxy"),
+    ],
+)
+def test_a_broken_wire_without_a_wire_ends_as_the_sender_would_note(
+    fate: Fate, outcome: str, status: int, arrivals: int
+) -> None:
+    sender, receiver, _ = run("github", [200], losses=Losses(script={1: fate}))
+    ((row,), seen) = sender.rows, len(receiver.seen)
+    assert (row.outcome, row.status, seen) == (outcome, status, arrivals)
+
+
+def test_a_broken_wire_is_tried_again_when_the_platform_does() -> None:
+    moments = run("quay", [200], losses=Losses(rules=(LossRule(attempts=2, fate=Fate(reset=True)),)))[2]
+    assert moments == [0, 30, 60]
+
+
+# -- order ----------------------------------------------------------------------------------------
+
+
+def order(fates: dict[int, Fate], *, platform: str = "github", hooks: tuple[int, ...] = (1, 1, 1, 1)) -> list[str]:
+    """What arrives, by number and moment, of one delivery each for these hooks."""
+    clock, receiver, arrivals = HandClock(), Receiver([200]), []
+    sender = Sender(HABITS[platform], clock=clock, transport=receiver, losses=Losses(script=fates))
+    for number, hook in enumerate(hooks, 1):
+        sender.send(attrs.evolve(HOOK, id=hook), outgoing(event=str(number)))
+    while (wait := sender.next_due_seconds()) is not None:
+        clock.seconds += wait
+        sender.step()
+        arrivals += [f"{seen.event} at {clock.seconds:g}" for seen in receiver.seen[len(arrivals) :]]
+    return arrivals
+
+
+LATE = f"at {HELD_SECONDS:g}"
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "came"),
+    [
+        pytest.param(order({1: Fate(behind=1)}), ["2 at 0", "1 at 0", "3 at 0", "4 at 0"], id="behind the next"),
+        pytest.param(order({1: Fate(behind=3)}), ["2 at 0", "3 at 0", "4 at 0", "1 at 0"], id="behind all others"),
+        pytest.param(
+            order({2: Fate(behind=9, delay_seconds=4)}),
+            ["1 at 0", "3 at 0", "4 at 0", "2 at 4"],
+            id="behind more than come, for a while",
+        ),
+        pytest.param(
+            order({4: Fate(behind=1)}), ["1 at 0", "2 at 0", "3 at 0", f"4 {LATE}"], id="the last, with its patience"
+        ),
+        pytest.param(
+            order({1: Fate(behind=1)}, hooks=(1, 2, 2)), ["2 at 0", "3 at 0", f"1 {LATE}"], id="others do not overtake"
+        ),
+        pytest.param(
+            order({1: Fate(behind=1)}, platform="registry"),
+            ["1 at 0", "2 at 0", "3 at 0", "4 at 0"],
+            id="never where the platform sends in order",
+        ),
+    ],
+)
+def test_a_delivery_is_overtaken(arrivals: list[str], came: list[str]) -> None:
+    assert arrivals == came
+
+
+def test_reordering_by_chance_loses_nothing() -> None:
+    sender, receiver, _ = run("github", [200], deliveries=8, losses=Losses(seed=3, reorder=0.5))
+    assert sorted(row.number for row in sender.rows) == list(range(1, 9))
+    assert len(receiver.seen) == 8
+
+
+# -- rules ----------------------------------------------------------------------------------------
+
+HIT = Fate(answer=418)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hit"),
+    [
+        pytest.param(LossRule(fate=HIT), [1, 2, 3, 4], id="all"),
+        pytest.param(LossRule(fate=HIT, after=1, times=2), [2, 3], id="by the delivery's number"),
+        pytest.param(LossRule(fate=HIT, event="^tag"), [2, 4], id="by event"),
+        pytest.param(LossRule(fate=HIT, url="other"), [], id="by URL"),
+        pytest.param(LossRule(fate=HIT, between=(20, 40)), [3, 4], id="in a window of time"),
+        pytest.param(LossRule(fate=HIT, between=(20, 40), event="^push"), [3], id="by event in a window"),
+        pytest.param(LossRule(fate=HIT, probability=0.0), [], id="never, by the die"),
+        pytest.param(LossRule(fate=HIT, attempts=0), [], id="no attempt"),
+    ],
+)
+def test_a_rule_says_whom_it_hits(rule: LossRule, hit: list[int]) -> None:
+    clock = HandClock()
+    sender = Sender(HABITS["github"], clock=clock, transport=Receiver([200]), losses=Losses(rules=(rule,)))
+    for event in ("push", "tag_push", "push", "tag_push"):
+        sender.send(HOOK, outgoing(event=event))
+        sender.step()
+        clock.seconds += 10
+    assert [row.number for row in sender.rows if row.status == 418] == hit
+
+
+def test_the_first_rule_that_hits_decides_and_the_script_comes_before_all() -> None:
+    rules = (LossRule(after=1, fate=Fate(answer=500)), LossRule(fate=Fate(answer=404)))
+    losses = Losses(rules=rules, script={3: Fate(answer=410)}, outages=((0, 9),))
+    assert [losses.fate(number, 1, 0.0).answer for number in (1, 2, 3)] == [404, 500, 410]
+
+
+def test_a_delayed_delivery_keeps_its_fate() -> None:
+    rule = LossRule(between=(0, 5), fate=Fate(delay_seconds=60, answer=503))
+    sender, _, moments = run("github", [200], losses=Losses(rules=(rule,)))
+    assert ([row.status for row in sender.rows], moments) == ([503], [0, 60])
+
+
+def test_the_same_seed_makes_the_same_fates_of_every_kind() -> None:
+    def fates(seed: int) -> list[Fate]:
+        rule = LossRule(probability=0.3, fate=HIT)
+        losses = Losses(seed=seed, rules=(rule,), reorder=0.3, slow=0.3, half_close=0.3, reset=0.3)
+        return [losses.fate(number, attempt, 0.0) for number in range(50) for attempt in (1, 2)]
+
+    assert fates(7) == fates(7) != fates(8)
+    assert sum(fate == HIT for fate in fates(7)) in range(15, 46)
+
+
+def test_a_further_probability_leaves_the_other_dice_alone() -> None:
+    few, more = Losses(drop=0.5), Losses(drop=0.5, slow=0.5, reset=0.5, reorder=0.5)
+    assert [few.fate(n, 1, 0.0).drop for n in range(50)] == [more.fate(n, 1, 0.0).drop for n in range(50)]
+
+
+@pytest.mark.parametrize("wrong", [{"share": 1.5}, {"share": -0.1}, {"slow": (0, 1.0)}, {"slow": (1, -1.0)}])
+def test_a_fate_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"share|sent"):
+        Fate(**wrong)
 
 
 def test_harbor_keeps_fifty_rows_of_a_hook() -> None:
