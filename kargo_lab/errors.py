@@ -1,18 +1,18 @@
 """Every error this package raises on purpose. A refused delivery is not one: that is a `Refusal`.
 
-    LabError
-    ├── ManifestError      a file the user wrote is wrong: resources, case, payload, scenario, target
-    ├── RuleError          a text in one of the small dialects cannot be read; points at the character
-    │   ├── ConstraintError   a semver constraint
-    │   ├── VersionError      a version
-    │   ├── PatternError      a regular expression, glob or path selector
-    │   ├── DurationError     a text that is no Go duration
-    │   └── ExpressionError   an expression that does not compile, or does not evaluate
-    ├── SelectionError     a subscription cannot be used: what Kargo refuses when it builds its selector
-    ├── UpstreamError      a registry, Git host or chart repository answered badly, or not at all
-    ├── PipelineError      a Stage, Promotion or Freight cannot be used as asked
-    ├── StoreError         the store's file cannot be used
-    └── UsageError         a command was given words that do not fit
+LabError
+├── ManifestError      a file the user wrote is wrong: resources, case, payload, scenario, target
+├── RuleError          a text in one of the small dialects cannot be read; points at the character
+│   ├── ConstraintError   a semver constraint
+│   ├── VersionError      a version
+│   ├── PatternError      a regular expression, glob or path selector
+│   ├── DurationError     a text that is no Go duration
+│   └── ExpressionError   an expression that does not compile, or does not evaluate
+├── SelectionError     a subscription cannot be used: what Kargo refuses when it builds its selector
+├── UpstreamError      a registry, Git host or chart repository answered badly, or not at all
+├── PipelineError      a Stage, Promotion or Freight cannot be used as asked
+├── StoreError         the store's file cannot be used
+└── UsageError         a command was given words that do not fit
 """
 
 from __future__ import annotations
