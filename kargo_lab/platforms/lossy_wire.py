@@ -91,7 +91,8 @@ def _exchange(connection: http.client.HTTPConnection, outgoing: Outgoing, fate: 
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
         return _broken("reset")
     if fate.half_close:
-        socket.socket.shutdown(wire, socket.SHUT_WR)  # a TLS socket's own would forget its keys, and an answer comes
+        # Nobody in between could say TLS's goodbye; and a TLS socket's own would forget its keys before the answer.
+        socket.socket.shutdown(wire, socket.SHUT_WR)
     wire.settimeout(_left(end))
     answer = connection.getresponse()
     body = b""

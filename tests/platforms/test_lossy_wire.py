@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 
@@ -148,19 +150,37 @@ def test_an_overtaken_delivery_arrives_behind_the_next(bench: Bench) -> None:
     assert (sender.rows[-1].number, [row.outcome for row in sender.rows]) == (1, ["delivered"] * 3)
 
 
+def test_the_same_seed_ends_the_same_way_for_each_delivery(bench: Bench) -> None:
+    def ends(seed: int) -> list[str]:
+        losses = Losses(seed=seed, drop=0.2, answer=0.2, half_close=0.2, reset=0.2, slow=0.2, trickle=(64, 0.01))
+        sender = bench.send(losses, deliveries=30)
+        return [f"{row.outcome} {row.status}" for row in sorted(sender.rows, key=lambda row: row.number)]
+
+    first = ends(5)
+    assert first == ends(5) != ends(6)
+    assert len(set(first)) > 3
+
+
 # -- the wire itself ------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def listener() -> Iterator[Callable[[], tuple[str, Callable[[], tuple[bytes, str]]]]]:
+def listener() -> Iterator[Callable[..., tuple[str, Callable[[], tuple[bytes, str]]]]]:
     """Takes one connection: an address, and a call for what came and how it ended."""
     threads = []
 
-    def start() -> tuple[str, Callable[[], tuple[bytes, str]]]:
+    def start(tls: ssl.SSLContext | None = None) -> tuple[str, Callable[[], tuple[bytes, str]]]:
         waiting, said, ends = socket.create_server(("127.0.0.1", 0)), [], []
+        port = waiting.getsockname()[1]
+        waiting = tls.wrap_socket(waiting, server_side=True) if tls else waiting
 
         def take() -> None:
-            with waiting, waiting.accept()[0] as connection:
+            with waiting:
+                try:
+                    connection = waiting.accept()[0]
+                except ssl.SSLError:
+                    ends.append("not trusted")
+                    return
                 connection.settimeout(5)
                 try:
                     while data := connection.recv(65536):
@@ -169,8 +189,10 @@ def listener() -> Iterator[Callable[[], tuple[str, Callable[[], tuple[bytes, str
                     connection.sendall(b"HTTP/1.1 202 Fine\r\nContent-Length: 2\r\n\r\nok")
                 except ConnectionResetError:
                     ends.append("reset")
-                except OSError:
-                    ends.append("gone")
+                except ssl.SSLError:  # OpenSSL answers nobody who left without a goodbye
+                    ends.append("no answer")
+                finally:
+                    connection.close()
 
         thread = threading.Thread(target=take)
         threads.append(thread)
@@ -180,7 +202,7 @@ def listener() -> Iterator[Callable[[], tuple[str, Callable[[], tuple[bytes, str
             thread.join(5)
             return b"".join(said), ends[0]
 
-        return f"http://127.0.0.1:{waiting.getsockname()[1]}/hook?a=1", result
+        return f"{'https' if tls else 'http'}://127.0.0.1:{port}/hook?a=1", result
 
     yield start
     for thread in threads:
@@ -200,6 +222,35 @@ def test_a_reset_is_a_reset(listener, body: bytes) -> None:
     url, result = listener()
     answer = post_roughly(Outgoing(url=url, headers=HEADERS, body=body), Fate(reset=True), 5.0)
     assert (answer.outcome, result()[1]) == ("unreachable", "reset")
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's side, with a certificate that nobody trusts."""
+    certificate, key = (tmp_path_factory.mktemp("tls") / name for name in ("tls.crt", "tls.key"))
+    arguments = ["-subj", "/CN=receiver", "-days", "2", "-keyout", key, "-out", certificate]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *arguments], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("fate", "verified", "came"),
+    [
+        pytest.param(Fate(half_close=True), False, b"01234", id="half closed"),
+        pytest.param(Fate(slow=(5, 0.0), half_close=True, share=1.0), False, b"012345678", id="slow and half closed"),
+        pytest.param(Fate(half_close=True), True, b"", id="not trusted"),
+    ],
+)
+def test_the_wire_breaks_under_tls_as_well(
+    listener, tls: ssl.SSLContext, fate: Fate, verified: bool, came: bytes
+) -> None:
+    url, result = listener(tls)
+    answer = post_roughly(Outgoing(url=url, headers=HEADERS, body=b"0123456789", verify_tls=verified), fate, 5.0)
+    assert (answer.outcome, result()[0].partition(b"\r\n\r\n")[2]) == ("unreachable", came)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "gopher://127.0.0.1/", "http://[::1/", ""])

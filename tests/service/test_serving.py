@@ -254,3 +254,5 @@ def test_a_client_that_stops_within_its_body_is_answered(headers: tuple[str, ...
         response = http.client.HTTPResponse(connection)
         response.begin()
         assert (response.status, response.getheader("Connection")) == (status, "close")
+        response.read()
+        assert connection.recv(1) == b""
