@@ -26,6 +26,7 @@ NOON = Time(12 * 3600 * SECOND + 5 * SECOND + 500_000_000)  # 1970-01-01, a Thur
         ("MST", "UTC"),
         ("a_b X", "a_b X"),
         ("_2006", "_1970"),
+        ("a_2006", "a_1970"),
         ("", ""),
     ],
 )
@@ -80,6 +81,11 @@ def test_half_days_are_written(hour: int, text: str) -> None:
         ("2006-002", "2026-000", None),
         ("2006-002", "2026-05", None),
         ("2006-002", "2026-1234", None),
+        ("2006-002", "2026-+45", None),
+        ("2006-00215", "2026-04510", "2026-02-14T10:00:00Z"),
+        ("2006-__2", "2026- 45", "2026-02-14T00:00:00Z"),
+        ("2006-__2", "2026-  5", "2026-01-05T00:00:00Z"),
+        ("2006-__2", "2026-   5", None),
         ("2006 __2", "2026   5", "2026-01-05T00:00:00Z"),
         ("2006 __2", "2026  45", "2026-02-14T00:00:00Z"),
         ("2006-01-02 002", "2026-01-05 005", "2026-01-05T00:00:00Z"),
@@ -108,6 +114,7 @@ def test_half_days_are_written(hour: int, text: str) -> None:
         ("15:04:05.000", "10:20:30.x23", None),
         ("15:04:05.000", "10:20:30X123", None),
         ("15:04:05.0", "10:20:30.1", "0000-01-01T10:20:30.1Z"),
+        ("15:04:05.0000000000", "10:20:30.123456789x", "0000-01-01T10:20:30.123456789Z"),
         ("15:04:05.999", "10:20:30", "0000-01-01T10:20:30Z"),
         ("15:04:05.999", "10:20:30.5", "0000-01-01T10:20:30.5Z"),
         ("15:04:05.999 2006", "10:20:30.5 2026", "2026-01-01T10:20:30.5Z"),
@@ -138,6 +145,8 @@ def test_half_days_are_written(hour: int, text: str) -> None:
         ("2006 MST", "2026 GMT+23", "2026-01-01T23:00:00+23:00"),
         ("2006 MST", "2026 GMT+24", None),
         ("2006 MST", "2026 GMT", "2026-01-01T00:00:00Z"),
+        ("2006 MST 15", "2026 GMT 10", "2026-01-01T10:00:00Z"),
+        ("2006 MST+x", "2026 GMT+x", "2026-01-01T00:00:00Z"),
         ("2006 MST", "2026 CEST", "2026-01-01T00:00:00Z"),
         ("2006 MST", "2026 EST", "2026-01-01T00:00:00Z"),
         ("2006 MST 15", "2026 EST 10", "2026-01-01T10:00:00Z"),
@@ -152,6 +161,9 @@ def test_half_days_are_written(hour: int, text: str) -> None:
         ("2006 MST", "2026 +", None),
         ("2006 MST", "2026 ABCD", None),
         ("2006 MST", "2026 ABCDE", None),
+        ("2006 MSTBCDE", "2026 ABCDE", None),
+        ("2006 MSTBCD", "2026 ABCD", None),
+        ("2006 MSTBx", "2026 ABx", None),
         ("2006 MST", "2026 ABCDEFT", None),
         ("2006 MST", "2026 AB", None),
         ("2006 MST", "2026 eST", None),
@@ -161,6 +173,8 @@ def test_half_days_are_written(hour: int, text: str) -> None:
         (" X2006", " XX2026", None),
         ("2006 01", "2026    03", "2026-03-01T00:00:00Z"),
         ("2006 01", "2026\t03", None),
+        ("2006 01", "2026 \t03", None),
+        ("2006 \t01", "2026 \t03", "2026-03-01T00:00:00Z"),
         ("2006", "2026 ", None),
         ("2006 ", "2026", "2026-01-01T00:00:00Z"),
         ("a_b2006", "a_b2026", "2026-01-01T00:00:00Z"),
@@ -172,6 +186,27 @@ def test_a_time_is_read(layout: str, text: str, read: str | None) -> None:
     except ValueError:
         found = None
     assert found == read
+
+
+@pytest.mark.parametrize(
+    ("layout", "text", "offset"),
+    [
+        ("2006 -07", "2026 +05", 5 * 3600),
+        ("2006 -0700", "2026 +0530", 5 * 3600 + 30 * 60),
+        ("2006 -070000", "2026 -053015", -(5 * 3600 + 30 * 60 + 15)),
+    ],
+)
+def test_an_offset_is_read_to_the_second(layout: str, text: str, offset: int) -> None:
+    assert parse_time(text, layout).zone()[1] == offset
+
+
+def test_the_zone_utc_is_utc_and_not_the_local_zone_of_that_name() -> None:
+    assert parse_time("2026 UTC", "2006 MST").location == dates.UTC
+
+
+def test_a_fraction_that_begins_with_no_digit_is_refused_as_any_misfit() -> None:
+    with pytest.raises(ValueError, match=r'^parsing time "30.x23" as "05.000" failed$'):
+        parse_time("30.x23", "05.000")
 
 
 def test_a_refusal_shows_text_and_layout() -> None:

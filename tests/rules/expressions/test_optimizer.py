@@ -22,6 +22,7 @@ VARIABLES: dict[str, Any] = {
     "a": "x",
     "n": None,
     "o": [{"v": 1}, {"v": 2}],
+    "m": {"a": {"xs": [1, 2]}},
 }
 
 
@@ -49,6 +50,7 @@ VARIABLES: dict[str, Any] = {
         ("reduce(1..9, #acc + #, i)", 47, 90, 10),
         ("reduce(1..9, #acc * #)", 362880, 72, 10),
         ("reduce(1..9, # + #)", 18, 72, 10),
+        ("reduce(1..9, #acc + 1)", 9, 72, 10),
         ("reduce(1..9, #acc + #acc)", 256, 72, 10),
         ("sum([i, i])", 4, 0, 0),
         ("sum([i, 1, i])", 5, 0, 0),
@@ -106,6 +108,14 @@ VARIABLES: dict[str, Any] = {
         ("all(xs[0:2], # > 0) and all(xs[0:2], # < 9)", True, 39, 0),
         ("all(xs[0:2], # > 0) and all(xs[0:3], # < 9)", True, 63, 0),
         ("all(xs ?? ys, # > 0) and all(xs ?? ys, # < 9)", True, 48, 0),
+        ("all(map(xs, # + 1), # > 0) and all(map(xs, # - 1), # > 0)", False, 125, 7),
+        ("all(m?.a?.xs, # > 0) and all(m?.a?.xs, # < 9)", True, 45, 0),
+        ("all(m?.a?.xs, # > 0) and all(m?.a.xs, # < 9)", True, 66, 0),
+        ("all(ys, all(xs, # > 0)) and all(ys, all(xs, # < 9))", True, 331, 0),
+        (
+            'all(filter(["x", "z"], # in ["x", "y"]), # == "x") and all(filter(["x", "z"], # in ["x", "z"]), # == "x")',
+            *(False, 91, 4),
+        ),
         ("i in 1..9", True, 9, 10),
         ("len(xs) in 1..9", True, 0, 0),
         ("len(xs) in 4..9", False, 0, 0),
