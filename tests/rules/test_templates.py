@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import expressions, templates, urls
+from kargo_lab.rules.expressions.natures import STRING, function
 
 RECORDS = json.loads((Path(__file__).parents[1] / "data" / "generic-templates.json").read_text())
 KINDS = {float: "number", bool: "boolean", type(None): "null", dict: "object", list: "list"}
@@ -83,6 +84,7 @@ def test_a_template_evaluates(text: str, value: str | None) -> None:
         ('"', '"'),
         ('""', ""),
         ('"a"\n', "a\n"),
+        ('""\n', "\n"),
         ("1\n", 1.0),
         ("T", True),
         ("null", None),
@@ -130,6 +132,14 @@ def test_a_template_takes_the_moment_and_the_release() -> None:
     assert templates.evaluate('${{ string(b"ab") }}', {}) == "[97 98]"
     with pytest.raises(ExpressionError):
         templates.evaluate('${{ string(b"ab") }}', {}, version="1.17.7")
+
+
+def test_further_functions_stand_beside_those_of_a_template() -> None:
+    declared = expressions.Environment(name="steps", functions={"shout": (function(STRING, result=STRING),)})
+    calls = {"shout": expressions.Function("shout", str.upper, (str,))}
+    assert templates.evaluate("${{ quote(shout('1')) }}", {}, environment=declared, calls=calls) == "1"
+    with pytest.raises(ExpressionError, match="cannot use int as argument"):
+        templates.evaluate("${{ shout(1) }}", {}, environment=declared, calls=calls)
 
 
 def test_expressions_in_a_template_have_limits_too() -> None:

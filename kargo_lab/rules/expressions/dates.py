@@ -233,7 +233,8 @@ def civil_from_days(days: int) -> tuple[int, int, int]:
 def moment(year: int, month: int, day: int, of_day: int, place: Location) -> Time:
     """The Time that a clock in `place` shows; `of_day` is nanoseconds, and every part may overflow.
 
-    In a gap or an overlap of summer time Go takes the offset that holds before it.
+    As in Go, the clock is first read as if it were UTC, and the offset of the moment that this leads to counts. Where
+    the clock shows an hour twice or never, that is east of Greenwich the offset of winter, west of it that of summer.
     """
     carry, month = divmod(month - 1, 12)
     seconds = days_from_civil(year + carry, month + 1, 1) * DAY_SECONDS + (day - 1) * DAY_SECONDS

@@ -47,7 +47,7 @@ class Token(NamedTuple):
     position: int
 
     def __str__(self) -> str:
-        return "the end" if self.kind == END else f"{self.kind} {self.text!r}"
+        return "end of the expression" if self.kind == END else f"{self.kind} {self.text!r}"
 
 
 def word_character(character: str) -> bool:

@@ -108,7 +108,7 @@ class Member(Node):
     __slots__ = ("method", "optional", "owner", "property")
     children = ("owner", "property")
 
-    def __init__(self, position: int, owner: Node, key: Node, *, optional: bool = False) -> None:
+    def __init__(self, position: int, owner: Node, key: Node, *, optional: bool) -> None:
         super().__init__(position)
         self.owner, self.property, self.optional, self.method = owner, key, optional, False
         self.below(owner, key)

@@ -95,13 +95,17 @@ def _map(entries: list[tuple[Value, Value]], frame: Frame) -> list[str]:
 
 
 def _sortable(key: Value) -> tuple[float, bytes]:
-    """Keys of one type in order: numbers by size, the rest by their text."""
+    """Keys of one type in order: numbers by size, those of a named type too, the rest by their text."""
     if isinstance(key, int | float):
         return float(key), b""
+    if isinstance(key, Duration):
+        return float(key.nanoseconds), b""
+    if isinstance(key, Month | Weekday):
+        return float(key.number), b""
     return 0.0, encoded(key) if type(key) is str else str(key).encode()
 
 
-def json_text(value: Value, frame: Frame, *, indent: str = "") -> str:
+def json_text(value: Value, frame: Frame, *, indent: str) -> str:
     """JSON as Go's Marshal writes it, or MarshalIndent with `indent`."""
     try:
         return jsonwrite.dumps(plain(value, frame), indent=indent)

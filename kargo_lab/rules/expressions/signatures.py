@@ -24,7 +24,6 @@ from kargo_lab.rules.expressions.natures import (
     INT_KIND,
     INTERFACE,
     INTS,
-    INVALID,
     MAP_KIND,
     NATURE,
     SLICE,
@@ -81,7 +80,7 @@ def kind_of(nature: Nature) -> str:
     """The kind that a rule looks at: unknown counts as any, nil as none, pointers as their target."""
     if nature.unknown:
         return INTERFACE
-    return INVALID if nature.is_nil else nature.pointed().kind
+    return nature.pointed().kind
 
 
 def _counted(arguments: Sequence[Nature], wanted: int) -> None:

@@ -235,8 +235,6 @@ def hashed(key: Value) -> Any:
         return (kind, *(hashed(part) for part in key))
     if kind in LISTS or kind in MAPS or kind is Function:
         raise Failure(f"runtime error: hash of unhashable type {type_name(key)}")
-    if kind is Struct:
-        return (kind, id(key))
     if kind is Time:
         return (kind, key.nanoseconds, key.location)
     return (kind, key)

@@ -176,7 +176,7 @@ def test_an_expression_that_cannot_be_evaluated_names_its_step() -> None:
     phase, message = ended(promoted([{"uses": "noop", "as": "odd", "config": {"a": "${{ nonsense( }}"}}]))
     assert (phase, message.splitlines()[0]) == (
         "Errored",
-        "step odd: an expression cannot be evaluated: unexpected the end",
+        "step odd: an expression cannot be evaluated: unexpected end of the expression",
     )
 
 

@@ -10,9 +10,11 @@ from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import expressions
 from kargo_lab.rules.expressions import Time
 from kargo_lab.rules.expressions.dates import UTC
+from kargo_lab.rules.expressions.values import Function, Struct
 
 VARIABLES: dict[str, Any] = {
-    "t": True, "a": "x", "f": 1.5, "n": None, "xs": [3, 1], "m": {"k": 1}, "i": 3, "tm": Time(0, UTC), "o": object()
+    "t": True, "a": "x", "f": 1.5, "n": None, "xs": [3, 1], "m": {"k": 1}, "i": 3, "tm": Time(0, UTC), "o": object(),
+    "s": Struct("v1.T", {"F": 7}, {"M": Function("M", int)}),
 }  # fmt: skip
 
 
@@ -72,6 +74,9 @@ def run(text: str) -> Any:
         ('get(tm, "Nope")', None),
         ('get(tm.Location(), "Nope")', None),
         ("get(i, 1)", None),
+        ("get(i, [1])", None),
+        ('get(s, "F")', 7),
+        ('type(get(s, "M"))', "func"),
         ("type(o)", "unknown"),
         ('date(timezone("Asia/Kolkata"), "2026-03-01 10:00:00").UTC().Hour()', 4),
         ("len(flatten(reduce(1..10001, [#acc], 1)))", 1),
@@ -100,6 +105,7 @@ def test_a_built_in_gives(text: str, value: Any) -> None:
         ('float("1._5")', "invalid operation: float(1._5)"),
         ('float("0x1p99999")', "invalid operation: float(0x1p99999)"),
         ("len(f)", "invalid argument for len (type float64)"),
+        ("n(len(xs, xs))", "invalid number of arguments to call len"),
         ("keys(f)", "cannot get keys from float64"),
         ("values(f)", "cannot get values from float64"),
         ("toPairs(f)", "cannot transform to pairs float64"),

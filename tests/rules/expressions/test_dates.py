@@ -132,5 +132,32 @@ def test_an_abbreviation_stands_for_an_offset_of_its_zone(abbreviation: str, off
     assert dates.named_offset(BERLIN, abbreviation, seconds(2026, 1, 1)) == offset
 
 
+@pytest.mark.parametrize(
+    ("zone", "abbreviation", "at", "offset"),
+    [
+        pytest.param("Asia/Seoul", "KDT", seconds(1960, 11, 1), 34200, id="half a year before, not a later one"),
+        pytest.param("Asia/Seoul", "KST", seconds(1945, 3, 24), 32400, id="half a year behind, not an earlier one"),
+    ],
+)
+def test_the_nearest_use_of_an_abbreviation_counts(zone: str, abbreviation: str, at: int, offset: int) -> None:
+    assert dates.named_offset(dates.location(zone), abbreviation, at) == offset
+
+
+@pytest.mark.parametrize(
+    ("zone", "clock", "ahead"),
+    [
+        pytest.param("Europe/London", (2026, 10, 25, 1), 3600, id="the end of summer in London"),
+        pytest.param("Europe/Berlin", (2026, 3, 29, 3), 3600, id="the start of summer in Berlin"),
+    ],
+)
+def test_the_last_nanosecond_before_a_change_of_offset_is_before_it(
+    zone: str, clock: tuple[int, int, int, int], ahead: int
+) -> None:
+    year, month, day, hour = clock
+    shown = seconds(year, month, day) * SECOND + hour * 3600 * SECOND - 1
+    found = dates.moment(year, month, day, hour * 3600 * SECOND - 1, dates.location(zone))
+    assert shown - found.nanoseconds == ahead * SECOND
+
+
 def test_a_fixed_zone_is_named_by_its_abbreviation() -> None:
     assert (str(dates.fixed("XYZ", 60)), dates.fixed("XYZ", 60).at(0)) == ("XYZ", ("XYZ", 60, False))

@@ -315,3 +315,13 @@ def test_integers_wrap_as_64_bits_do(one: int, two: int) -> None:
 @settings(deadline=None)
 def test_a_printed_float_reads_back(value: float) -> None:
     assert run("float(string(f)) == f", {"f": value}) is True
+
+
+def test_a_value_that_is_too_deep_is_not_printed() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ExpressionError) as refused:
+        expressions.text_of(deep)
+    error = refused.value
+    assert (error.stage, error.message, error.text) == ("run", "the value is nested too deeply", "")

@@ -36,6 +36,7 @@ def read(text: str, version: tuple[int, ...] = NOW) -> list[Token]:
         ("#.x", [(OPERATOR, "#", 0), (OPERATOR, ".", 1), (NAME, "x", 2), (END, "", 2)]),
         ("a.X", [(NAME, "a", 0), (OPERATOR, ".", 1), (NAME, "X", 2), (END, "", 2)]),
         (".5", [(NUMBER, ".5", 0), (END, "", 1)]),
+        (".55", [(NUMBER, ".55", 0), (END, "", 2)]),
         ("a.5b", None),
         ("1..2", [(NUMBER, "1", 0), (OPERATOR, "..", 1), (NUMBER, "2", 3), (END, "", 3)]),
         ("1.5e-3", [(NUMBER, "1.5e-3", 0), (END, "", 5)]),

@@ -36,6 +36,8 @@ def run(text: str, **variables: Any) -> Any:
         ('duration("-1500us").Milliseconds()', -1),
         ('type(duration("1500us").Milliseconds())', "int"),
         ('duration("-1500ns").Microseconds()', -1),
+        ('duration("2562047h47m16.854775807s").Microseconds()', 9223372036854775),
+        ('duration("-2562047h47m16.854775807s").Microseconds()', -9223372036854775),
         ("tm.AddDate(0, 0, far).Year() > 2000000000", True),
     ],
 )

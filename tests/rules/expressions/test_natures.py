@@ -153,6 +153,9 @@ from kargo_lab.rules import expressions
         ("x?.y", "unknown"),
         ("{a: 1}?.a", "interface {}"),
         ("len", "func(...interface {}) (interface {}, error)"),
+        ('date("x").AddDate', "func(int, int, int) time.Time"),
+        ("(x ? [1] : [first(x)])[0]", "interface {}"),
+        ("(x ? [1] : first(x))[0]", "int"),
         ("-first(x)", "unknown"),
         ("all(x, y)", "bool"),
         ("any(x, y)", "bool"),
@@ -189,6 +192,13 @@ def test_the_type_of_an_expression_is_known(text: str, known: str) -> None:
     [
         ('replace(x, 1, "a")', 11, "cannot use int as argument (type string) to call replace"),
         ('x matches "["', 10, "missing ]"),
+        ("get({a: 1}, 1)", 0, "cannot use int to get an element from map[string]interface {}"),
+        (
+            'date(timezone("UTC"), "a", "b", "c", "d")',
+            0,
+            "invalid number of arguments for date (expected 1 to 3, got 5)",
+        ),
+        ('date("x").Clock()', 10, "func Clock returns more then two values"),
         ("(let y = 1; y); let y = 2; let z = y; let z = 1; 1", 42, "cannot redeclare variable z"),
     ],
 )

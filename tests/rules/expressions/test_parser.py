@@ -14,6 +14,7 @@ from kargo_lab.rules.expressions import Limits
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
+        ("1 +", 2, "unexpected end of the expression"),
         ("(1]", 2, "unexpected bracket ']'"),
         ("[1)", 2, "unexpected bracket ')'"),
         ("[1; 2]", 2, "unexpected operator ';'"),
@@ -144,7 +145,16 @@ def test_so_many_nodes_are_counted(text: str, nodes: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "nesting"),
-    [("1", 1), ("(1)", 2), ("1 + 2", 2), ("((1)) + (2)", 3), ("[[1], [2]]", 3), ("f(g(1))", 3), ("[[1], [[2]]]", 4)],
+    [
+        ("1", 1),
+        ("(1)", 2),
+        ("1 + 2", 2),
+        ("((1)) + (2)", 3),
+        ("[[1], [2]]", 3),
+        ("f(g(1))", 3),
+        ("[[1], [[2]]]", 4),
+        ("[[[1], [[2]]]]", 5),
+    ],
 )
 def test_so_deep_is_the_nesting(text: str, nesting: int) -> None:
     expressions.compile(text, limits=Limits(nesting=nesting))

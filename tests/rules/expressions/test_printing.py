@@ -27,6 +27,7 @@ from kargo_lab.rules.expressions.values import Function
         (1e100, "1e+100"),
         (Function("f", len), "0x0"),
         ({"b": 1, "é": 2, "a": [None, True], "\udcff": 3}, "map[a:[<nil> true] b:1 é:2 \udcff:3]"),
+        ({"\udcff": 2, "💡": 1}, "map[💡:1 \udcff:2]"),
     ],
 )
 def test_a_value_is_printed(value: Any, printed: str) -> None:
@@ -40,6 +41,17 @@ def test_a_value_is_printed(value: Any, printed: str) -> None:
         ("string(fromPairs([[10, 1], [9, 0], [-1, 5]]))", "map[-1:5 9:0 10:1]"),
         ('string(fromPairs([["a", 1], [2, 1], [1.5, 1], [1, 1]]))', "map[1.5:1 1:1 2:1 a:1]"),
         ("string(fromPairs([[true, 1], [false, 2]]))", "map[false:2 true:1]"),
+        ('string(fromPairs([["é"[1:], 1], ["💡", 2]]))', "map[\udca9:1 💡:2]"),
+        ("let p = toPairs({b: 1, a: 2}); string(fromPairs([[p[1], 1], [p[0], 2]]))", "map[[a 2]:2 [b 1]:1]"),
+        ('string(fromPairs([[duration("10s"), 1], [duration("9s"), 2]]))', "map[9s:2 10s:1]"),
+        (
+            'string(fromPairs([[date("2026-04-01").Month(), 1], [date("2026-01-01").Month(), 2]]))',
+            "map[January:2 April:1]",
+        ),
+        (
+            'string(fromPairs([[date("2026-11-27").Weekday(), 1], [date("2026-11-26").Weekday(), 2]]))',
+            "map[Thursday:2 Friday:1]",
+        ),
     ],
 )
 def test_the_keys_of_a_map_are_printed_in_order(text: str, printed: str) -> None:

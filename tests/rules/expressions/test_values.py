@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kargo_lab.rules.expressions import values
+from kargo_lab.rules.expressions.dates import Month, Time
 from kargo_lab.rules.expressions.values import MAX_INT, MIN_INT, AnyMap, Failure, Function, Struct
 
 
@@ -48,6 +49,7 @@ def test_a_float_is_cut_or_becomes_the_smallest_integer(number: float, cut: int)
         pytest.param("\udcc3", b"\xc3", id="a stray byte"),
         pytest.param("\udc80\udcff", b"\x80\xff", id="the first and the last of them"),
         pytest.param("a\ud800\udcc3\udfff\udc7f", b"a\xef\xbf\xbd\xc3\xef\xbf\xbd\xef\xbf\xbd", id="other surrogates"),
+        pytest.param("\ud800\udc80\udcff", b"\xef\xbf\xbd\x80\xff", id="beside the first and the last stray byte"),
         pytest.param("\ud800é", b"\xef\xbf\xbd\xc3\xa9", id="beside a character"),
     ],
 )
@@ -99,6 +101,16 @@ def test_keys_of_different_types_are_different_keys() -> None:
     assert len(made) == 8
     assert made.get((1, "b")) == (1, "b")
     assert made.get(STRUCT) is STRUCT
+
+
+@pytest.mark.parametrize(
+    ("key", "equal"),
+    [(int("1000"), int("1000")), (float("2.5"), float("2.5")), (Time(5), Time(5)), (Month(1), Month(1))],
+)
+def test_equal_keys_are_one_key(key: Any, equal: Any) -> None:
+    made = AnyMap()
+    made.put(key, "found")
+    assert made.get(equal) == "found"
 
 
 @pytest.mark.parametrize("key", [[1], {}, ([1], 2), Function("f", len)])
