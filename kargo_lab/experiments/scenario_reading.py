@@ -6,6 +6,7 @@ Lengths of time are Go durations, as in Kargo's own YAML, with days beside (`30d
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def load(path: str | Path, *, settings: Iterable[str] = ()) -> Scenario:
 
 def loads(content: str | bytes, *, name: str = "<scenario>", settings: Iterable[str] = ()) -> Scenario:
     """As `load`, from a text."""
-    found = documents(content, name)
+    found = _documents(content, name)
     if len(found) != 1:
         raise ManifestError([Misfit(name, 0, "", f"one document is expected, not {len(found)}")])
     document = found[0]
@@ -54,6 +55,12 @@ def loads(content: str | bytes, *, name: str = "<scenario>", settings: Iterable[
     if misfits or scenario is None:
         raise ManifestError(misfits)
     return scenario
+
+
+@functools.lru_cache(maxsize=4)
+def _documents(content: str | bytes, name: str) -> tuple[Document, ...]:
+    """A sweep reads one text hundreds of times, and YAML would be most of its work. Nobody changes what is in here."""
+    return tuple(documents(content, name))
 
 
 def _laid_over(value: Any, settings: Iterable[str]) -> Any:

@@ -68,13 +68,24 @@ class _Fate:
     alive: Flags
     later: Flags
     arrival: Ticks
+    rank: Numbers  # who comes first among those that arrive at one instant
 
     def agrees(self, other: _Fate) -> bool:
         return (
             np.array_equal(self.alive, other.alive)
             and np.array_equal(self.later, other.later)
             and np.array_equal(self.arrival, other.arrival)
+            and self._has_the_order_of(other)
         )
+
+    def _has_the_order_of(self, other: _Fate) -> bool:
+        """True if no rank that differs could matter, since nobody else arrives at that instant."""
+        differs = self.alive & (self.rank != other.rank)
+        if not differs.any():
+            return True
+        moments, asked = np.sort(self.arrival[self.alive]), self.arrival[differs]
+        many = np.searchsorted(moments, asked, side="right") - np.searchsorted(moments, asked)
+        return bool((many == 1).all())
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -133,6 +144,9 @@ class Walk:
         # that was not refused.
         self._who, self._next = order, first[order]
         self._past = np.full((4, many), LONG_AGO, dtype=np.int64)
+        self._looks_at_start = True  # until a limiter or a quota comes between; so long only the first two are kept
+        # Which discovery of all was its last: those that end, or poll, at one instant do so in this order.
+        self._rank, self._served = np.arange(many), many
         self._discoveries = np.zeros(many, dtype=np.int64)
         self._counts = np.zeros((len(self._names), 3), dtype=np.int64)
         self._carried = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -170,15 +184,18 @@ class Walk:
     def _agree(self, plain: tuple[Numbers, Ticks], chain: _Chain, end: int) -> _Jobs:
         """Compute who is served when, and what that makes of the webhooks, until both fit."""
         none = np.full(len(chain.warehouse), LONG_AGO, dtype=np.int64)
-        fate = self._fate(chain, none, none, np.zeros(len(none), dtype=np.bool_), end)
+        fate = self._fate(chain, none, none, none, np.zeros(len(none), dtype=np.bool_), end)
         for _ in range(GUESSES):  # as if nobody had to wait, which costs nothing and is mostly so
             starts = np.where(fate.alive, fate.arrival, LONG_AGO)
-            before, fate = fate, self._fate(chain, starts, starts + self._length[chain.warehouse], fate.alive, end)
+            before, fate = (
+                fate,
+                self._fate(chain, starts, starts + self._length[chain.warehouse], none, fate.alive, end),
+            )
             if fate.agrees(before):
                 break
         while True:
-            jobs, starts, ends = self._serve(plain, chain, fate)
-            judged = self._fate(chain, starts, ends, fate.alive, end)
+            jobs, starts, ends, ranks = self._serve(plain, chain, fate)
+            judged = self._fate(chain, starts, ends, ranks, fate.alive, end)
             if judged.agrees(fate):
                 break
             fate = judged
@@ -188,7 +205,7 @@ class Walk:
         self._line = jobs.served.after
         return jobs
 
-    def _fate(self, chain: _Chain, starts: Ticks, ends: Ticks, alive: Flags, end: int) -> _Fate:
+    def _fate(self, chain: _Chain, starts: Ticks, ends: Ticks, ranks: Numbers, alive: Flags, end: int) -> _Fate:
         """What becomes of each entry, given when those that were served began and ended."""
         place = np.arange(len(chain.warehouse))
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(alive, place, -1))[:-1]))[: len(place)]
@@ -200,9 +217,17 @@ class Walk:
         late = fresh & (arrival >= end)
         put_off = np.concatenate(([-1], np.maximum.accumulate(np.where(late, place, -1))[:-1]))[: len(place)]
         blocked = put_off >= chain.group
-        return _Fate(alive=fresh & ~late & ~blocked, later=late & ~blocked, arrival=arrival)
+        # Those who idle are woken by their numbers; who follows a discovery of its own keeps that one's turn.
+        follows = ~chain.is_hook | (chain.moment <= done)
+        turn = np.where(known, ranks[before], self._rank[chain.warehouse])
+        return _Fate(
+            alive=fresh & ~late & ~blocked,
+            later=late & ~blocked,
+            arrival=arrival,
+            rank=np.where(fresh, np.where(follows, turn, chain.warehouse), 0),
+        )
 
-    def _serve(self, plain: tuple[Numbers, Ticks], chain: _Chain, fate: _Fate) -> tuple[_Jobs, Ticks, Ticks]:
+    def _serve(self, plain: tuple[Numbers, Ticks], chain: _Chain, fate: _Fate) -> tuple[_Jobs, Ticks, Ticks, Numbers]:
         taken = np.flatnonzero(fate.alive)
         group = chain.group[taken]
         final = np.concatenate(
@@ -216,7 +241,7 @@ class Walk:
             served_before: Numbers = np.cumsum(fate.alive) - fate.alive
             number = self._discoveries[warehouse]
             number[len(plain[0]) :] += (served_before - served_before[chain.group])[taken]
-        order = np.argsort(arrival, kind="stable")
+        order = self._order(warehouse, arrival, fate.rank[taken])
         whose = warehouse[order]
         numbers = number[order] if self._numbered else whose
         lengths = self._length[whose] if self._fixed else self._drawn(whose, numbers)
@@ -227,11 +252,27 @@ class Walk:
         back[order] = np.arange(len(order))
         place = back[len(plain[0]) :]
         starts[taken], ends[taken] = served.start[place], served.end[place]
+        ranks = starts.copy()
+        ranks[taken] = place + self._served
         return (
             _Jobs(warehouse=whose, is_hook=is_hook[order], is_final=final[order], number=numbers, served=served),
             starts,
             ends,
+            ranks,
         )
+
+    def _order(self, warehouse: Numbers, arrival: Ticks, rank: Numbers) -> Numbers:
+        """First come, first served; at one instant by rank. The last entries have the given ranks, others are polls."""
+        polls = len(arrival) - len(rank)
+        order = _merged(arrival, polls)
+        ordered = arrival[order]
+        same = ordered[1:] == ordered[:-1]
+        if len(rank) and same.any():
+            tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+            who = order[tied]
+            of = np.where(who < polls, self._rank[warehouse[who]], rank[np.maximum(who - polls, 0)])
+            order[tied] = who[np.lexsort((of, ordered[tied]))]
+        return order
 
     def _drawn(self, warehouse: Numbers, number: Numbers) -> Ticks:
         shares = chance.many(self.scenario.seed, chance.DURATION, warehouse, number)
@@ -270,7 +311,8 @@ class Walk:
             self._pending = waiting
             return
         warehouse, time = self._event_warehouse[waiting], self._event_time[waiting]
-        looked, ended = self._past[LOOK, warehouse], self._past[LOOK_END, warehouse]
+        past = self._past[:LOOK] if self._looks_at_start else self._past[LOOK:]
+        looked, ended = past[:, warehouse]
         seen = looked >= time
         self._looked[waiting[seen]], self._found[waiting[seen]] = looked[seen], ended[seen]
         waiting, warehouse, time = waiting[~seen], warehouse[~seen], time[~seen]
@@ -298,8 +340,15 @@ class Walk:
             self._discoveries[jobs.warehouse] = jobs.number + 1
         self._count(jobs, accepted)
         whose, end = jobs.warehouse[final], served.end[final]
+        self._rank[whose] = np.flatnonzero(final) + self._served
+        self._served += len(final)
+        everything = bool(accepted.all())
+        if self._looks_at_start and not (everything and served.look is served.start):
+            self._past[LOOK:], self._looks_at_start = self._past[:LOOK], False
         self._past[START][whose], self._past[END][whose] = served.start[final], end
-        if accepted.all():
+        if self._looks_at_start:
+            moment = end + self._interval[whose]
+        elif everything:
             self._past[LOOK][whose], self._past[LOOK_END][whose] = served.look[final], end
             moment = end + self._interval[whose]
         else:
@@ -355,6 +404,17 @@ def _chain(hooks: Numbers, times: Ticks, polls: Numbers, moments: Ticks) -> _Cha
     place: Any = np.arange(len(warehouse))
     group = np.maximum.accumulate(np.where(changes, place, 0)) if len(warehouse) else place
     return _Chain(warehouse=warehouse, moment=moment[order], is_hook=is_hook[order], group=group)
+
+
+def _merged(arrival: Ticks, many: int) -> Numbers:
+    """The order of moments whose first `many` are in order already, and are most: as a stable argsort, but sooner."""
+    behind = many + np.argsort(arrival[many:], kind="stable")
+    places = np.searchsorted(arrival[:many], arrival[behind], side="right") + np.arange(len(behind))
+    order = np.empty(len(arrival), dtype=np.int64)
+    first = np.ones(len(arrival), dtype=np.bool_)
+    first[places] = False
+    order[places], order[first] = behind, np.arange(many)
+    return order
 
 
 def _within(counted: Numbers, room: int) -> tuple[Flags, int]:

@@ -79,11 +79,13 @@ def assert_same(one: Outcome, other: Outcome) -> None:
 
 
 free = scenarios(st.just(Controller()), st.just(Source()), spans.map(lambda span: Span(span.mean_seconds)))
-alike = scenarios(controllers, st.just(Source()), st.just(Span(20.0)))
+# No round number, as hypothesis likes intervals such as 60 s: where a poll falls due at the very microsecond at which
+# somebody else's discovery ends, who comes first is nothing that models could agree on.
+alike = scenarios(controllers, st.just(Source()), st.just(Span(20.000007)))
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scenario=free)
 def test_without_limits_progressions_and_processes_agree(scenario: Scenario) -> None:
     assert fast.is_unlimited(scenario)
@@ -91,14 +93,14 @@ def test_without_limits_progressions_and_processes_agree(scenario: Scenario) -> 
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(scenario=free)
 def test_without_limits_progressions_and_steps_agree(scenario: Scenario) -> None:
     assert_same(fast.simulate(scenario), windows.simulate(scenario))
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scenario=alike)
 def test_with_workers_and_equal_lengths_steps_and_processes_agree(scenario: Scenario) -> None:
     assert_same(windows.simulate(scenario), events.simulate(scenario))
