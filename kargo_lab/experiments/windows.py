@@ -294,8 +294,10 @@ class Walk:
             if quota is None:
                 continue
             place = np.flatnonzero((source == number) & accepted)
+            if not len(place):
+                continue
             window = look[place] // ticks(quota.per_seconds)
-            for each in range(int(window.min(initial=0)), int(window.max(initial=-1)) + 1):
+            for each in range(int(window.min()), int(window.max()) + 1):
                 inside = place[window == each]
                 allowed, used = _within(counted[inside], quota.requests - self._used.get((number, each), 0))
                 self._used[number, each] = self._used.get((number, each), 0) + used
