@@ -77,13 +77,13 @@ def template_environment(functions: tuple[str, ...]) -> Environment:
 
 # The API's wrapper around a time: Time's methods, but these two take another wrapper.
 _wrapper_methods: dict[str, GoType] = dict(TIME.methods)
-_WRAPPER = GoType(name="v1.Time", kind=STRUCT, named=True, fields={"Time": TIME}, methods=_wrapper_methods)
+_WRAPPER = GoType(name="v1.Time", kind=STRUCT, fields={"Time": TIME}, methods=_wrapper_methods)
 _WRAPPED = pointer(_WRAPPER, _wrapper_methods)
 _wrapper_methods |= dict.fromkeys(["Before", "Equal"], function(_WRAPPED, result=BOOL))
 
 
 def _struct(name: str, fields: Mapping[str, GoType]) -> GoType:
-    return GoType(name=name, kind=STRUCT, named=True, fields=fields)
+    return GoType(name=name, kind=STRUCT, fields=fields)
 
 
 _COMMIT = _struct(

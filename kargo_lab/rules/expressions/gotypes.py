@@ -18,16 +18,16 @@ from kargo_lab.rules.expressions.natures import (
 
 _LATER: dict[str, GoType] = {}
 
-MONTH = GoType(name="time.Month", kind=INT_KIND, named=True, methods={"String": function(result=STRING)})
-WEEKDAY = GoType(name="time.Weekday", kind=INT_KIND, named=True, methods={"String": function(result=STRING)})
-_LOCATION = GoType(name="time.Location", kind=STRUCT, named=True)
+MONTH = GoType(name="time.Month", kind=INT_KIND, methods={"String": function(result=STRING)})
+WEEKDAY = GoType(name="time.Weekday", kind=INT_KIND, methods={"String": function(result=STRING)})
+_LOCATION = GoType(name="time.Location", kind=STRUCT)
 LOCATION = GoType(
     name="*time.Location",
     kind=POINTER,
     element=_LOCATION,
     methods={"String": function(result=STRING)},
 )
-DURATION = GoType(name="time.Duration", kind="int64", named=True, methods=_LATER)
+DURATION = GoType(name="time.Duration", kind="int64", methods=_LATER)
 _LATER |= {
     **dict.fromkeys(["Hours", "Minutes", "Seconds"], function(result=FLOAT)),
     **dict.fromkeys(["Milliseconds", "Microseconds", "Nanoseconds"], function(result=INT64)),
@@ -37,7 +37,7 @@ _LATER |= {
 }
 
 _OF_TIME: dict[str, GoType] = {}
-TIME = GoType(name="time.Time", kind=STRUCT, named=True, methods=_OF_TIME)
+TIME = GoType(name="time.Time", kind=STRUCT, methods=_OF_TIME)
 _OF_TIME |= {
     **dict.fromkeys(["After", "Before", "Equal"], function(TIME, result=BOOL)),
     **dict.fromkeys(["Truncate", "Round", "Add"], function(DURATION, result=TIME)),

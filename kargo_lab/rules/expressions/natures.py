@@ -28,15 +28,13 @@ SLICE, ARRAY_KIND, MAP_KIND, STRUCT, POINTER, FUNC, INTERFACE = (
 class GoType:
     """A type. Two are the same if they are one object.
 
-    `named` is true for types that a package declares: such an int is no plain integer. `inputs` and
-    `results` are a function's; `element` is also what a pointer points to.
+    `inputs` and `results` are a function's; `element` is also what a pointer points to.
     """
 
     name: str
     kind: str
     key: GoType | None = None
     element: GoType | None = None
-    named: bool = False
     fields: Mapping[str, GoType] = attrs.field(factory=dict)
     methods: Mapping[str, GoType] = attrs.field(factory=dict)
     inputs: tuple[GoType, ...] = ()

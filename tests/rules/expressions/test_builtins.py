@@ -9,12 +9,12 @@ import pytest
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import expressions
 from kargo_lab.rules.expressions import Time
-from kargo_lab.rules.expressions.dates import UTC
+from kargo_lab.rules.expressions.dates import UTC, Weekday
 from kargo_lab.rules.expressions.values import Function, Struct
 
 VARIABLES: dict[str, Any] = {
     "t": True, "a": "x", "f": 1.5, "n": None, "xs": [3, 1], "m": {"k": 1}, "i": 3, "tm": Time(0, UTC), "o": object(),
-    "s": Struct("v1.T", {"F": 7}, {"M": Function("M", int)}),
+    "w": Weekday(1), "s": Struct("v1.T", {"F": 7}, {"M": Function("M", int)}),
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def run(text: str) -> Any:
         ('get(tm, "Nope")', None),
         ('get(tm.Location(), "Nope")', None),
         ("get(i, 1)", None),
-        ("get(i, [1])", None),
+        ("get(w, [1])", None),
         ('get(s, "F")', 7),
         ('type(get(s, "M"))', "func"),
         ("type(o)", "unknown"),

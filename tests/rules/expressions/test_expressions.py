@@ -125,8 +125,10 @@ def test_a_value_too_deep_to_print_is_an_expression_error() -> None:
     deep: list[Any] = []
     for _ in range(5000):
         deep = [deep]
-    with pytest.raises(ExpressionError, match="nested too deeply"):
+    with pytest.raises(ExpressionError) as refused:
         expressions.accepted(deep)
+    error = refused.value
+    assert (error.stage, error.message, error.text) == ("run", "the value is nested too deeply", "")
 
 
 def test_a_value_that_json_does_not_know_is_an_expression_error() -> None:
@@ -315,13 +317,3 @@ def test_integers_wrap_as_64_bits_do(one: int, two: int) -> None:
 @settings(deadline=None)
 def test_a_printed_float_reads_back(value: float) -> None:
     assert run("float(string(f)) == f", {"f": value}) is True
-
-
-def test_a_value_that_is_too_deep_is_not_printed() -> None:
-    deep: list[Any] = []
-    for _ in range(100_000):
-        deep = [deep]
-    with pytest.raises(ExpressionError) as refused:
-        expressions.text_of(deep)
-    error = refused.value
-    assert (error.stage, error.message, error.text) == ("run", "the value is nested too deeply", "")

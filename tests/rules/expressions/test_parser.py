@@ -43,7 +43,7 @@ from kargo_lab.rules.expressions import Limits
         ("if t {1} else (2)", 14, "unexpected bracket '('"),
         ("if t {1} else not {2}", 14, "unexpected operator 'not'"),
         ("t ? 1 , 2", 6, "unexpected operator ','"),
-        ("x?.(1)", 3, None),
+        ("x?.(1)", 3, "expected name"),
         ("a.+b", 2, None),
         ("* len(1)", 0, "unexpected operator '*'"),
         (")", 0, "unexpected bracket ')'"),
