@@ -405,3 +405,10 @@ def table() -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([attrs.asdict(each) for each in FORMULAS]).set_index("name")
+
+
+def as_markdown() -> str:
+    """The table as docs/experiments.md has it."""
+    head = "| function | formula | assumes | source | holds for |\n| --- | --- | --- | --- | --- |\n"
+    rows = (f"| `{each.name}` | {each.formula} | {each.assumes} | {each.source} | {each.holds} |" for each in FORMULAS)
+    return head + "\n".join(rows) + "\n"

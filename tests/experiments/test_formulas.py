@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -318,5 +319,10 @@ def test_every_formula_says_what_it_assumes() -> None:
     table = formulas.table()
     public = {name for name, what in vars(formulas).items() if callable(what) and not name.startswith("_")}
     functions = {name for name in public if getattr(vars(formulas)[name], "__module__", "") == formulas.__name__}
-    assert functions - {"Formula", "table"} == set(table.index)
+    assert functions - {"Formula", "table", "as_markdown"} == set(table.index)
     assert (table.map(len) > 0).all().all()
+
+
+def test_the_table_in_the_documentation_is_that_of_the_module() -> None:
+    page = Path(__file__).parents[2] / "docs" / "experiments.md"
+    assert formulas.as_markdown() in page.read_text(encoding="utf-8")
