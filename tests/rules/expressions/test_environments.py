@@ -55,6 +55,8 @@ def criteria(text: str) -> Any:
         ("commitFrom('https://x/a').Committer", "c"),
         ("commitFrom('https://x/a').CreatorDate.Time.Hour()", 12),
         ("commitFrom('https://x/second').ID", "2"),
+        ("'ID' in commitFrom('https://x/second')", True),
+        ("'Nope' in commitFrom('https://x/second')", False),
         ("commitFrom('https://x/second').CreatorDate", None),
         ("commitFrom('https://x/none')", None),
         ("imageFrom('nginx').Tag", "t"),
