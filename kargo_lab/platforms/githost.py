@@ -32,8 +32,9 @@ from kargo_lab.platforms.git.pulls import PullRequests
 from kargo_lab.platforms.git.repository import Content
 from kargo_lab.platforms.git.scene import Account, PullRequest, RefChange, Repository, Scene
 from kargo_lab.platforms.habits import HABITS, Habit
-from kargo_lab.platforms.hooks import Clock, DeliveryRow, Hook, Sender, SystemClock, Transport
+from kargo_lab.platforms.hooks import Clock, DeliveryRow, Hook, Sender, SystemClock
 from kargo_lab.platforms.losses import NO_LOSSES, Losses
+from kargo_lab.platforms.lossy_wire import Transport
 from kargo_lab.platforms.outgoing import post
 from kargo_lab.platforms.serving import Server
 
