@@ -1,6 +1,6 @@
-"""What our Gitea deliveries say of repositories, users and pull requests is read by a client that other people generated.
+"""What our Gitea deliveries say of repositories, users and pull requests is read by a client of other people's.
 
-The envelopes of hooks are not in Gitea's OpenAPI, but these three objects are, and the client's models are made from it.
+The envelopes of hooks are not in Gitea's OpenAPI, but these objects are, and the client's models are made from it.
 """
 
 from __future__ import annotations
