@@ -168,6 +168,7 @@ class Profile:
     error_back_off: str = "exponential"  # or "exponential-or-bucket"
     sharded_default_controller: bool = True
     header_timeout_seconds: float = 30.0  # 0: none
+    work_queue: str = "listed-last"  # Warehouses of the start come last, see engine/warehouses.py; or "in-order"
 
     # The engine, better than any Kargo; all off in Kargo's rows.
     lost_refresh: bool = True  # a refresh whose discovery failed counts as handled
@@ -179,7 +180,7 @@ class Profile:
     backward_promotion: bool = True  # auto-promotion may replace Freight by older Freight
     newest_of_equals: str = "name"  # of Freight discovered in one second the greater name; or "creation", the later
     hold_intents: str = "finished"  # which Promotions apply their hold: all but aborted ones; or "succeeded"
-    refreshes_first: bool = False  # a refreshed Warehouse is looked at before those that are merely due
+    spare_workers: int = 0  # of the workers that are free so many are kept for refreshes
     interval_jitter: float = 0.0  # the timer is longer by up to this share, so that a fleet spreads out
 
     def accepts(self, receiver_type: str, event: str) -> bool:
@@ -199,6 +200,7 @@ V1_11 = attrs.evolve(
     forbidden_auto_promotion="error",
     promotion_name_trimmed=False,
     error_back_off="exponential-or-bucket",
+    work_queue="in-order",
 )
 V1_10 = attrs.evolve(
     V1_11,
@@ -307,7 +309,8 @@ RECOMMENDED = attrs.evolve(
     deletions_refresh=False,
     lost_refresh=False,
     broken_subscription="keeps-others",
-    refreshes_first=True,
+    work_queue="refreshes-first",
+    spare_workers=1,
     soak_listing="upstreams",
     soak_from="verification",
     control_flow_soak=True,

@@ -223,6 +223,14 @@ class Store:
                     connection.execute("UPDATE warehouses SET status = ? WHERE key = ?", (document, key))
             self._statuses[key] = status
 
+    def unhandled(self) -> tuple[str, ...]:
+        """The Warehouses whose refresh token no pass that is on disk has handled, by key."""
+        rows = self._rows(
+            "SELECT key FROM warehouses WHERE refresh IS NOT NULL"
+            " AND refresh IS NOT json_extract(status, '$.lastHandledRefresh') ORDER BY key"
+        )
+        return tuple(key for (key,) in rows)
+
     def refresh(self, keys: Iterable[str], token: str) -> tuple[str, ...]:
         """Set the refresh token of these Warehouses; durable on return. The keys whose token changed."""
         with self._transaction() as connection:

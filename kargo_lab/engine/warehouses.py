@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
+from types import MappingProxyType
 
 import attrs
 
@@ -28,6 +29,29 @@ from kargo_lab.resources.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 SHARD_LABEL = "kargo.akuity.io/shard"
+
+
+@attrs.frozen
+class Ranks:
+    """Under which rank a Warehouse is queued, by what wakes it. A timer's rank is 0 or that of the pass that set it."""
+
+    listed: int = 0  # it was there when the controller started
+    refreshed: int = 0
+    timer_inherits: bool = False
+    retry_inherits: bool = False  # an attempt after an error
+
+
+# controller-runtime v0.24 made its priority queue the default (pkg/controller/controller.go:253-262), and Kargo
+# leaves it at that. Events rank 0, those of the initial listing -100 (pkg/handler/enqueue.go, eventhandler.go), and what
+# a pass sets keeps the pass' rank (pkg/internal/controller/controller.go:479-506). So a refresh overtakes the fleet
+# that was there at the start, until each of that fleet was refreshed once: then their timers rank as high.
+RANKS: Mapping[str, Ranks | None] = MappingProxyType(
+    {
+        "in-order": None,
+        "listed-last": Ranks(listed=-100, timer_inherits=True, retry_inherits=True),
+        "refreshes-first": Ranks(refreshed=1, retry_inherits=True),
+    }
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +82,9 @@ class Warehouses:
         self._known: dict[str, Warehouse] = {}
         self._failures: dict[str, int] = {}
         self._bucket = timers.Bucket()
-        self._queue = WorkQueue()
+        ranks = RANKS[self.profile.work_queue]
+        self._ranks, self._queue = ranks or Ranks(), WorkQueue(ranked=ranks is not None)
+        self._started = False
         # Whoever wants to know: of a discovery (Warehouse, cause; the cause is empty at its end), and of new Freight.
         self.on_discovery: Callable[[str, str], None] = lambda _key, _cause: None
         self.on_freight: Callable[[Freight], None] = lambda _piece: None
@@ -74,11 +100,16 @@ class Warehouses:
             for key in self._known.keys() - ours.keys():
                 self._queue.forget(key)
                 self._failures.pop(key, None)
+            rank = 0 if self._started else self._ranks.listed
             for key, warehouse in ours.items():
                 before = self._known.get(key)
                 if before is None or before.generation != warehouse.generation:
-                    self._queue.add(key)
-            self._known = ours
+                    self._queue.add(key, rank)
+            if not self._started and self._ranks.refreshed:
+                for key in self._store.unhandled():  # of whom the last controller knew
+                    if key in ours:
+                        self._queue.add(key, self._ranks.refreshed)
+            self._known, self._started = ours, True
             self.changed.notify_all()
         return applied
 
@@ -105,7 +136,7 @@ class Warehouses:
         with self.changed:
             for key in keys:
                 if key in self._known:
-                    self._queue.add(key, first=self.profile.refreshes_first)
+                    self._queue.add(key, self._ranks.refreshed)
             self.changed.notify_all()
 
     @property
@@ -118,16 +149,21 @@ class Warehouses:
     def take(self) -> str | None:
         """The next Warehouse to look at; None if none is due or all workers are busy. `finish` has to follow."""
         with self.changed:
-            if self._queue.active >= self.settings.concurrent_reconciles:
-                return None
-            return self._queue.take(self._clock.monotonic())
+            free = self.settings.concurrent_reconciles - self._queue.active
+            return self._queue.take(self._clock.monotonic(), self._at_least(free)) if free > 0 else None
+
+    def _at_least(self, free: int) -> int | None:
+        """The lowest rank that gets one of so many free workers: the last ones may be kept for refreshes."""
+        spare = self.profile.spare_workers
+        return self._ranks.refreshed if free <= spare < self.settings.concurrent_reconciles else None
 
     def next_moment(self) -> float | None:
         """When the next timer lies just behind, as `Clock.monotonic()` counts; None without timers or workers."""
         with self.changed:
-            if self._queue.active >= self.settings.concurrent_reconciles:
+            free = self.settings.concurrent_reconciles - self._queue.active
+            if free <= 0:
                 return None  # whatever is due waits for a worker, and no moment brings one
-            if self._queue.has_ready:
+            if self._queue.ready(self._at_least(free)):
                 return self._clock.monotonic()
             moment = self._queue.next_moment()
         return None if moment is None else moment + TICK_SECONDS
@@ -229,13 +265,14 @@ class Warehouses:
     def _requeue(self, key: str, conclusion: Conclusion | None, *, failed: bool) -> None:
         with self.changed:
             now = self._clock.monotonic()
-            self._queue.done(key)
+            rank = self._queue.done(key)
             if failed or (conclusion is not None and conclusion.error):
-                self._queue.add_at(key, now + self._back_off(key))
+                self._queue.add_at(key, now + self._back_off(key), rank if self._ranks.retry_inherits else 0)
             elif conclusion is not None:
                 self._failures.pop(key, None)
                 jitter = 1 + self.profile.interval_jitter * self._random.random()
-                self._queue.add_at(key, now + conclusion.wait_seconds * jitter)
+                wait = conclusion.wait_seconds * jitter
+                self._queue.add_at(key, now + wait, rank if self._ranks.timer_inherits else 0)
             self.changed.notify_all()
 
     def _back_off(self, key: str) -> float:

@@ -71,21 +71,89 @@ def test_a_forgotten_key_does_not_come() -> None:
     assert (taken(queue, 2.0), queue.next_moment()) == ([], None)
 
 
-def test_first_goes_before_all_that_are_ready() -> None:
+def test_in_order_a_rank_is_nothing() -> None:
     queue = WorkQueue()
-    for key in "abc":
+    queue.add("a")
+    queue.add("b", 1)
+    assert taken(queue) == ["a", "b"]
+
+
+def test_in_order_what_comes_back_while_a_worker_has_it_goes_to_the_end() -> None:
+    queue = WorkQueue()
+    queue.add("a")
+    assert queue.take(0) == "a"
+    for key in "ab":
         queue.add(key)
-    queue.add("c", first=True)
-    assert taken(queue) == ["c", "a", "b"]
+    queue.done("a")
+    assert taken(queue) == ["b", "a"]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "timer", "take", "done"]))))
-def test_no_key_is_ever_with_two_workers(steps: list[tuple[str, str]]) -> None:
-    queue, active = WorkQueue(), list[str]()
+def ranked(*keys: tuple[str, int]) -> WorkQueue:
+    queue = WorkQueue(ranked=True)
+    for key, rank in keys:
+        queue.add(key, rank)
+    return queue
+
+
+def test_the_highest_rank_comes_first_and_in_order_within_a_rank() -> None:
+    assert taken(ranked(("a", -100), ("b", 0), ("c", -100), ("d", 0))) == ["b", "d", "a", "c"]
+
+
+def test_a_key_that_is_raised_goes_to_the_end_of_its_new_rank() -> None:
+    assert taken(ranked(("a", 0), ("b", 0), ("c", 1), ("a", 1))) == ["c", "a", "b"]
+
+
+def test_a_key_is_never_lowered() -> None:
+    assert taken(ranked(("a", 1), ("b", 1), ("a", 0))) == ["a", "b"]
+
+
+def test_ranked_what_comes_back_while_a_worker_has_it_keeps_its_place() -> None:
+    queue = ranked(("a", 0))
+    assert queue.take(0) == "a"
+    for key in "ab":
+        queue.add(key)
+    assert queue.take(0) == "b"
+    queue.done("a")
+    assert queue.take(0) == "a"
+
+
+def test_ranked_a_key_that_is_made_ready_takes_its_timer_with_it() -> None:
+    queue = WorkQueue(ranked=True)
+    queue.add_at("a", 5.0)
+    queue.add("a")
+    assert (taken(queue), queue.next_moment()) == (["a"], None)
+
+
+def test_ranked_a_timer_of_what_is_ready_is_none() -> None:
+    queue = ranked(("a", 0))
+    queue.add_at("a", 5.0, 1)
+    assert (queue.next_moment(), queue.take(0), queue.done("a")) == (None, "a", 1)
+
+
+def test_of_two_timers_the_earlier_moment_and_the_higher_rank_count() -> None:
+    queue = WorkQueue(ranked=True)
+    queue.add_at("a", 5.0, -100)
+    queue.add_at("a", 9.0, 0)
+    assert (queue.take(6.0), queue.done("a")) == ("a", 0)
+
+
+def test_a_worker_may_want_keys_of_a_rank_only() -> None:
+    queue = ranked(("a", 0), ("b", 1))
+    assert [queue.take(0, 1), queue.take(0, 1), queue.take(0)] == ["b", None, "a"]
+
+
+@given(
+    st.booleans(),
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "raise", "timer", "take", "done"]))),
+)
+def test_no_key_is_ever_with_two_workers(is_ranked: bool, steps: list[tuple[str, str]]) -> None:
+    queue, active = WorkQueue(ranked=is_ranked), list[str]()
     for moment, (key, step) in enumerate(steps):
         match step:
             case "add":
                 queue.add(key)
+            case "raise":
+                queue.add(key, 1)
             case "timer":
                 queue.add_at(key, moment + 1)
             case "take":
