@@ -22,7 +22,7 @@ from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan, plan
 from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.verdicts import Difference, Result
-from kargo_lab.errors import LabError
+from kargo_lab.errors import LabError, UnfitError
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
@@ -45,6 +45,7 @@ class _Trial:
     unseen: set[str] = attrs.field(factory=set)
     pending: list[Callable[[], None]] = attrs.field(factory=list)
     error: str = ""
+    unfit: str = ""
     dead: bool = False
     seconds: float = 0.0
 
@@ -137,6 +138,8 @@ def _why_not(case: Case, target: Target) -> str | None:
 def _guarded(trial: _Trial, act: Callable[[], None]) -> None:
     try:
         act()
+    except UnfitError as error:
+        trial.unfit = str(error)
     except LabError as error:
         trial.error = str(error)
     except Exception as error:  # noqa: BLE001 - one broken case must not take the run with it
@@ -146,7 +149,7 @@ def _guarded(trial: _Trial, act: Callable[[], None]) -> None:
 def _steps(trial: _Trial, target: Target, world: World, pulse: _Pulse) -> None:
     began = time.monotonic()
     for index, step in enumerate(trial.plan.case.steps):
-        if trial.error or trial.dead:
+        if trial.error or trial.unfit or trial.dead:
             break
         last = index == len(trial.plan.case.steps) - 1
         _guarded(trial, partial(_step, trial, step, last, target, world, pulse))
@@ -283,6 +286,8 @@ def _result(trial: _Trial) -> Result:
     status, sentence = "pass", ""
     if trial.error:
         status, sentence = "error", trial.error
+    elif trial.unfit:
+        status, sentence = "skip", trial.unfit
     elif trial.dead:
         status, sentence = "fail", f"not judged further: the target left {SILENT_AFTER} deliveries in a row unanswered"
     elif trial.differences:

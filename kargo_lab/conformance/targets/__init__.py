@@ -90,6 +90,10 @@ def make(name: str, profile: str) -> Target:
     if name.startswith(("http://", "https://")):
         return url.Url(url.TargetFile(name=name, url=name.rstrip("/"), calls=False), profile)
     if (described := file(name)) is not None:
+        if described.cluster is not None:
+            from kargo_lab.conformance.targets.kubernetes import Kubernetes
+
+            return Kubernetes(described, profile)
         return url.Url(described, profile)
     raise UsageError(f"there is no target {name!r}; expected reference, reference-in-process, a target file or a URL")
 

@@ -29,6 +29,19 @@ _LOOK_SECONDS = 0.05
 
 
 @attrs.frozen(kw_only=True)
+class ClusterSettings:
+    """Where a real Kargo is configured, and what the suite may do there; the section `kubernetes` of a target file."""
+
+    context: str
+    kubeconfig: str = ""  # $KUBECONFIG, or the user's own
+    rehearse_in: str = "default"
+    secrets_namespace: str = "kargo-system-resources"
+    borrow_cluster_config: bool = False
+    timeout_seconds: float = 10.0
+    setup_seconds: float = 600.0
+
+
+@attrs.frozen(kw_only=True)
 class TargetFile:
     """What a target file says; times are already scaled."""
 
@@ -44,6 +57,7 @@ class TargetFile:
     verify_tls: bool = True
     known_failing: tuple[str, ...] = ()
     known_flaky: tuple[str, ...] = ()
+    cluster: ClusterSettings | None = None
 
 
 def read(path: Path) -> TargetFile:
@@ -79,6 +93,19 @@ def _target_file(document: Mapping[str, Any]) -> TargetFile:
         verify_tls=document.get("verify-tls", True),
         known_failing=tuple(document.get("known-failing", ())),
         known_flaky=tuple(document.get("known-flaky", ())),
+        cluster=_cluster(document["kubernetes"], scale) if "kubernetes" in document else None,
+    )
+
+
+def _cluster(section: Mapping[str, Any], scale: float) -> ClusterSettings:
+    return ClusterSettings(
+        context=section["context"],
+        kubeconfig=section.get("kubeconfig", ""),
+        rehearse_in=section.get("rehearse-in", "default"),
+        secrets_namespace=section.get("secrets-namespace", "kargo-system-resources"),
+        borrow_cluster_config=section.get("cluster-config") == "borrow",
+        timeout_seconds=scale * float(section.get("timeout-seconds", 10.0)),
+        setup_seconds=scale * float(section.get("setup-seconds", 600.0)),
     )
 
 
@@ -109,6 +136,10 @@ class Url:
     def path(self, plan: Plan) -> str:
         """By Kargo's formula: the status of this target cannot be read."""
         return receiver_path(plan, self._base_path)
+
+    def below(self, path: str) -> str:
+        """A path that the target publishes, below the path that its URL already has."""
+        return self._base_path + path
 
     def exchange(self, request: Request) -> Exchange:
         """One delivery, on a connection of its own."""
