@@ -96,8 +96,9 @@ class Testbed:
 
     `registry` and `git` are the personas that the embedded platforms wear. `backend` puts Debian's docker-registry
     (`process`) or registry:2 (`container`) in place of the embedded registry: its persona is `registry` then, and it
-    notifies from its start. `git_backend` puts a real Gitea in place of the embedded Git host. `interval` is that of
-    every Warehouse that is watched from now on (Kargo's duration text). `seed` makes secrets repeatable.
+    notifies from its start, unless `notify` says no. `git_backend` puts a real Gitea in place of the embedded Git
+    host. `interval` is that of every Warehouse that is watched from now on (Kargo's duration text). `seed` makes
+    secrets repeatable.
     `losses` is what happens to hooks on their way, for each embedded platform by itself: real ones send theirs
     past us. `registry_options` and `git_options` are further arguments of `PlatformRegistry` and `GitHost`: `layers`
     for faults and quotas in front of them, `losses` of one of them, `users`; `lab_options` are those of `Lab`, as
@@ -114,6 +115,7 @@ class Testbed:
         git: str = "gitea",
         backend: str = "embedded",
         git_backend: str = "embedded",
+        notify: bool = True,
         interval: str = "5m0s",
         minimum_interval_seconds: float = 0.0,
         seed: int = 7,
@@ -136,7 +138,7 @@ class Testbed:
             raise UsageError(f"{git} is to be had embedded only; a real one can be {' or '.join(REAL_GIT)}")
         if losses != NO_LOSSES and (backend, git_backend) != ("embedded", "embedded"):
             raise UsageError("only embedded platforms lose their hooks by order; give `losses` in the options of one")
-        self.interval, self.backend, self.git_backend = interval, backend, git_backend
+        self.interval, self.backend, self.git_backend, self._notify = interval, backend, git_backend, notify
         self.personas: Mapping[str, str] = {"registry": registry, "git": git}
         lossy = {} if losses == NO_LOSSES else {"losses": losses}
         self._seed, self._registry_options = seed, {**lossy, **registry_options}
@@ -171,7 +173,8 @@ class Testbed:
             if self.personas["registry"] == "harbor":
                 return Harbor(**{"open_push": "users" not in self._registry_options, **self._registry_options})
             return PlatformRegistry(self.personas["registry"], **self._registry_options)
-        return REGISTRY_BACKENDS[self.backend](notify=(receiver,), **self._registry_options)
+        told = (receiver,) if self._notify else ()
+        return REGISTRY_BACKENDS[self.backend](notify=told, **self._registry_options)
 
     def start(self) -> Self:
         """Start everything; receivers have their URLs when this returns."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kargo_lab.cli.options import FILE
 from kargo_lab.errors import DurationError, UsageError
 
 
@@ -33,6 +34,8 @@ def _quota(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--from-git", type=click.Path(exists=True, path_type=Path), help="Estimate them from a local clone.")
 @click.option("--tags", is_flag=True, help="With --from-git: from the dates of its tags instead of its commits.")
 @click.option("--from-dates", type=click.Path(exists=True, path_type=Path), help="Estimate from a file of ISO dates.")
+@click.option("--from-warehouse", type=FILE, metavar="PATH", help="Estimate from what a Warehouse of yours finds now.")
+@click.option("--warehouse", "name", default="", metavar="NAME", help="With --from-warehouse: which of several.")
 @click.option("--warehouses", default=1, show_default=True, type=click.IntRange(1), help="How many share the quota.")
 @click.option("--interval", default="5m", show_default=True, callback=_duration, help="What they poll at now.")
 @click.option("--minimum", default="5m", show_default=True, callback=_duration, help="The operator's minimum.")
@@ -46,6 +49,8 @@ def command(
     from_git: Path | None,
     tags: bool,
     from_dates: Path | None,
+    from_warehouse: Path | None,
+    name: str,
     warehouses: int,
     interval: float,
     minimum: float,
@@ -61,18 +66,24 @@ def command(
     Examples:
       kargo-lab advise --events-per-day 4 --warehouses 50 --quota 5000/1h
       kargo-lab advise --from-git . --tags --loss 0.05 --target 2m
+      kargo-lab advise --from-warehouse warehouse.yaml --warehouses 20 --quota 100/6h
     """
     import attrs
 
     from kargo_lab.experiments import advice, rates
+    from kargo_lab.resources import loading
 
-    if sum(each is not None for each in (events_per_day, from_git, from_dates)) != 1:
-        raise UsageError("say how often something happens: --events-per-day, --from-git or --from-dates, one of them")
+    if sum(each is not None for each in (events_per_day, from_git, from_dates, from_warehouse)) != 1:
+        raise UsageError(
+            "say how often something happens: one of --events-per-day, --from-git, --from-dates and --from-warehouse"
+        )
     rate = None
     if from_git is not None:
         rate = rates.from_moments(rates.git_moments(from_git, tags=tags))
     elif from_dates is not None:
         rate = rates.from_moments(rates.file_moments(from_dates))
+    elif from_warehouse is not None:
+        rate = rates.from_warehouse(loading.load([from_warehouse]), name)
     found = advice.advise(
         advice.Situation(
             warehouses=warehouses,
@@ -100,7 +111,7 @@ def command(
         mark = "* " if each == found.recommended else "  "
         share = "-" if each.quota_use != each.quota_use else f"{each.quota_use:.0%}"
         line = f"{mark}{each.name:40}{advice.spelled(each.mean_delay_seconds):>16}{each.requests_per_hour:>12.1f}"
-        click.echo(f"{line}{share:>10}{each.saved:>8.0%}")
+        click.echo(f"{line}{share:>10}{round(100 * each.saved):>7}%")
     click.echo(f"\nTake the one with the star: {found.because}.")
     click.echo(f"Break-even interval: {advice.spelled(found.break_even_seconds)}.\nWhat would change the answer:")
     for text in found.would_change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,29 @@ def namespace_option() -> Decorator:
     """`--namespace`: of objects that name none."""
     return click.option(
         "-n", "--namespace", default="default", show_default=True, help="Namespace of objects that name none."
+    )
+
+
+def _folder(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Make the folder now: who waits for minutes wants to know at once that nothing can be kept."""
+    if value is not None:
+        try:
+            value.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=value):
+                pass
+        except OSError as error:
+            raise click.BadParameter(f"nothing can be written into {value}: {error.strerror or error}") from None
+    return value
+
+
+def out_option() -> Decorator:
+    """`--out`: a folder that can be written into, or None."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        callback=_folder,
+        help="Write table, picture and how they were made into DIR.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kargo_lab.cli.options import out_option
 from kargo_lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="For a sweep.")
 @click.option("--model", type=click.Choice(["fast", "events"]), default="fast", show_default=True, help="Which model.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write table, picture and how into DIR.")
+@out_option()
 @click.option("--list", "listed", is_flag=True, help="List the scenarios that ship.")
 @click.option("--json", "as_json", is_flag=True, help="The table as JSON.")
 def command(

@@ -92,6 +92,7 @@ def up(
         bed = Testbed(
             backend=backend,
             git_backend=_git_backend(backend, git_host),
+            notify=not no_hooks,
             registry=registry,
             git=git_host,
             interval=interval,

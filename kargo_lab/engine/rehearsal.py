@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -37,6 +38,7 @@ class Rehearsed:
     kind: str
     repo_url: str
     found: tuple[str, ...] = ()
+    dates: tuple[datetime, ...] = ()  # of what was found, where it has one; charts and versions have none
     left_out: tuple[tuple[str, str], ...] = ()
     error: str = ""
 
@@ -130,7 +132,7 @@ def _rehearse_one(
         )
     except LabError as error:
         return attrs.evolve(known, error=str(error), left_out=_left_out(seen))
-    return attrs.evolve(known, found=_lines(result), left_out=_left_out(seen))
+    return attrs.evolve(known, found=_lines(result), dates=_dates(result), left_out=_left_out(seen))
 
 
 def _left_out(seen: Sequence[tuple[str, Reason]]) -> tuple[tuple[str, str], ...]:
@@ -146,6 +148,17 @@ def _lines(result: SubscriptionResult) -> tuple[str, ...]:
         case ChartDiscovery(versions=versions):
             return versions
     return tuple(each.version for each in result.references)
+
+
+def _dates(result: SubscriptionResult) -> tuple[datetime, ...]:
+    match result:
+        case ImageDiscovery(references=references):
+            dates = [each.created_at for each in references]
+        case CommitDiscovery(commits=commits):
+            dates = [each.creator_date for each in commits]
+        case _:
+            dates = []
+    return tuple(date for date in dates if date is not None)
 
 
 def redirected(subscription: Subscription, against: str) -> Subscription:

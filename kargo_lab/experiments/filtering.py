@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -20,6 +21,7 @@ import pandas as pd
 from kargo_lab import profiles
 from kargo_lab.engine import rehearsal
 from kargo_lab.experiments import record
+from kargo_lab.experiments.place import Place
 from kargo_lab.profiles import Profile
 from kargo_lab.resources.loading import Resources
 from kargo_lab.testbed import PROJECT, Testbed
@@ -39,7 +41,9 @@ CARD_COLUMNS = (
 )
 PLATFORMS = (("quay", "github"), ("ghcr", "gitlab"))
 IMAGES, CONFIG = "team/app", "team/config"
-DELIVERY_SECONDS, SETTLE_SECONDS = 3.0, 0.04
+DELIVERY_SECONDS, LOOK_SECONDS = 3.0, 0.004
+# How long nothing has to come for everything to have come: some senders tell about one push in several deliveries.
+QUIET_SECONDS: Mapping[str, float] = MappingProxyType({"embedded": 0.04, "process": 0.2, "container": 0.2})
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 Push = Callable[[Testbed, datetime], Any]
@@ -121,21 +125,27 @@ def measure(
     *,
     profile_names: Sequence[str] = ("v1.6", "v1.7", "latest"),
     platforms: Sequence[tuple[str, str]] = PLATFORMS,
+    backend: str = "embedded",
     seed: int = 7,
 ) -> Filtering:
-    """Push the same things under each profile to each pair of registry and Git host."""
+    """Push the same things under each profile to each pair of registry and Git host.
+
+    `backend` is that of the registry; one that is not embedded has a persona of its own.
+    """
     rows: list[tuple[object, ...]] = []
     needed: dict[tuple[str, str], bool] = {}
     for registry, git in platforms:
         # What is needed follows from the push and the subscription, so it is asked once: by the newest profile.
         for name in dict.fromkeys((profile_names[-1], *profile_names)):
-            with Testbed(profile=name, registry=registry, git=git, interval="24h", seed=seed) as bed:
+            place = Place(registry=registry, git=git, backend=backend)
+            with place.testbed(profile=name, interval="24h", seed=seed) as bed:
                 found = _card(bed, profiles.get(name), needed)
-            rows += [(name, registry if str(row[1]).startswith("image") else git, *row) for row in found]
+                names = bed.personas
+            rows += [(name, names["registry" if str(row[1]).startswith("image") else "git"], *row) for row in found]
     frame = pd.DataFrame(rows, columns=list(ROW_COLUMNS))
     order = {name: place for place, name in enumerate(profile_names)}
     frame = frame.sort_values("profile", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    asked = f"profile_names={tuple(profile_names)}, platforms={tuple(platforms)}, seed={seed}"
+    asked = f"profile_names={tuple(profile_names)}, platforms={tuple(platforms)}, backend={backend!r}, seed={seed}"
     command = f"kargo_lab.experiments.filtering.measure({asked})"
     return Filtering(rows=frame, made=record.made(command, seed))
 
@@ -172,6 +182,7 @@ def _begin(bed: Testbed, profile: Profile) -> None:
     for strategy, settings in git_strategies(profile).items():
         bed.watch(_warehouse(strategy), bed.commits(CONFIG, **settings))
     bed.install_hooks()
+    _until_quiet(bed)
 
 
 def _warehouse(strategy: str) -> str:
@@ -184,9 +195,18 @@ def _told(bed: Testbed, act: Callable[[], Any]) -> set[str]:
     act()
     began = time.monotonic()
     while len(bed.lab.store.deliveries()) == before and time.monotonic() - began < DELIVERY_SECONDS:
-        time.sleep(SETTLE_SECONDS / 10)
-    time.sleep(SETTLE_SECONDS)  # some platforms send more than one
+        time.sleep(LOOK_SECONDS)
+    _until_quiet(bed)
     return {key for record in bed.lab.store.deliveries()[before:] for key in record.refreshed}
+
+
+def _until_quiet(bed: Testbed) -> None:
+    """Return when no delivery has come for a while."""
+    known, since = len(bed.lab.store.deliveries()), time.monotonic()
+    while time.monotonic() - since < QUIET_SECONDS[bed.backend]:
+        time.sleep(LOOK_SECONDS)
+        if (many := len(bed.lab.store.deliveries())) != known:
+            known, since = many, time.monotonic()
 
 
 def _best(bed: Testbed, profile: Profile, names: Mapping[str, str]) -> dict[str, str]:

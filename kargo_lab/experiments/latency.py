@@ -1,27 +1,26 @@
 """Push to Freight, measured: how long it takes by polling at chosen intervals, and by webhook.
 
-Every push is real (an image into the embedded registry, a commit into the embedded Git host), every discovery
+Every push is real (an image into a registry, a commit into a Git host: see `place`), every discovery
 goes over HTTP, and the clock is the wall's. Intervals are seconds and not minutes, so that a class sees the
 result; what the numbers say scales with the interval, and the closed form is drawn beside them.
 """
 
 from __future__ import annotations
 
-import platform
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 
 import attrs
 import numpy as np
 import pandas as pd
 
+from kargo_lab.experiments import record
+from kargo_lab.experiments.place import HERE, PLACE_COLUMNS, Place, Pusher
 from kargo_lab.sources.ledger import LedgerRow
 from kargo_lab.testbed import Testbed
 
-COLUMNS = ("mode", "interval_seconds", "kind", "push", "waited_seconds", "latency_seconds")
+COLUMNS = ("mode", "interval_seconds", "kind", "push", "waited_seconds", "latency_seconds", *PLACE_COLUMNS)
 LOOK_SECONDS = 0.002
 GIVE_UP_INTERVALS = 4.0
 KINDS = ("image", "commit")
@@ -41,8 +40,12 @@ class Latency:
     made: dict[str, str]
 
     def summary(self) -> pd.DataFrame:
-        """Per mode, interval and kind: number of pushes, median, 95th percentile and mean in seconds."""
-        grouped = self.rows.groupby(["mode", "interval_seconds", "kind"], sort=True)["latency_seconds"]
+        """Per mode, interval and kind: number of pushes, median, 95th percentile and mean in seconds.
+
+        Also per place, where there are several.
+        """
+        several = [column for column in PLACE_COLUMNS if self.rows[column].nunique() > 1]
+        grouped = self.rows.groupby([*several, "mode", "interval_seconds", "kind"], sort=True)["latency_seconds"]
         return grouped.agg(
             pushes="size",
             median_seconds="median",
@@ -56,29 +59,26 @@ def measure(
     intervals_seconds: Sequence[float] = (1.0, 2.0, 4.0),
     pushes: int = 8,
     webhook_interval_seconds: float = 3600.0,
+    places: Sequence[Place] = (HERE,),
     seed: int = 7,
 ) -> Latency:
     """Measure push-to-Freight under polling at each interval, and under webhooks with a long interval.
 
     `pushes` is the number a kind (image, commit) and mode. Takes about the sum of the intervals times
-    `pushes` seconds.
+    `pushes` seconds, at each place.
     """
     chance = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
     calls: list[dict[str, object]] = []
-    for interval in intervals_seconds:
-        with Testbed(interval=_text(interval), seed=seed) as bed:
-            _measure(bed, "polling", interval, interval, pushes, chance, rows, calls)
-    with Testbed(interval=_text(webhook_interval_seconds), seed=seed) as bed:
-        bed.install_hooks()
-        _measure(bed, "webhook", webhook_interval_seconds, 1.0, pushes, chance, rows, calls)
-    made = {
-        "command": f"kargo_lab.experiments.latency.measure(intervals_seconds={tuple(intervals_seconds)}, "
-        f"pushes={pushes}, seed={seed})",
-        "seed": str(seed),
-        "kargo-lab": metadata.version("kargo-lab"),
-        "machine": f"{platform.system()} {platform.machine()}, Python {sys.version.split()[0]}",
-    }
+    for place in places:
+        for interval in intervals_seconds:
+            with place.testbed(interval=_text(interval), seed=seed, notify=False) as bed, place.pushing(bed) as pusher:
+                _measure(bed, place, pusher, "polling", interval, interval, pushes, chance, rows, calls)
+        with place.testbed(interval=_text(webhook_interval_seconds), seed=seed) as bed, place.pushing(bed) as pusher:
+            bed.install_hooks()
+            _measure(bed, place, pusher, "webhook", webhook_interval_seconds, 1.0, pushes, chance, rows, calls)
+    asked = f"intervals_seconds={tuple(intervals_seconds)}, pushes={pushes}, places={tuple(places)}, seed={seed}"
+    made = record.made(f"kargo_lab.experiments.latency.measure({asked})", seed)
     return Latency(rows=pd.DataFrame(rows, columns=list(COLUMNS)), calls=pd.DataFrame(calls), made=made)
 
 
@@ -88,6 +88,8 @@ def _text(seconds: float) -> str:
 
 def _measure(
     bed: Testbed,
+    place: Place,
+    pusher: Pusher,
     mode: str,
     interval: float,
     spread: float,
@@ -97,7 +99,7 @@ def _measure(
     calls: list[dict[str, object]],
 ) -> None:
     """Push into one Warehouse a kind, each time after a random wait of up to `spread` seconds."""
-    bed.registry.push_image("team/app", "0.0.1")
+    pusher.image("team/app", "0.0.1")
     bed.git.create_repository("team/config")
     bed.git.commit("team/config", {"version": "0"})
     bed.watch("image", bed.image("team/app"))
@@ -114,10 +116,12 @@ def _measure(
 
     def push_all(kind: str) -> list[dict[str, object]]:
         found: list[dict[str, object]] = []
+        where = place.columns(bed)
         for number, wait in enumerate(waits[kind], 1):
             time.sleep(float(wait))
-            latency = _push(bed, kind, number, give_up)
-            found.append(dict(zip(COLUMNS, (mode, interval, kind, number, float(wait), latency), strict=True)))
+            latency = _push(bed, pusher, kind, number, give_up)
+            row = (mode, interval, kind, number, float(wait), latency, *where)
+            found.append(dict(zip(COLUMNS, row, strict=True)))
         return found
 
     with ThreadPoolExecutor(max_workers=len(KINDS)) as pool:
@@ -127,13 +131,13 @@ def _measure(
     calls.append(_calls(mode, interval, seconds, len(KINDS) * pushes, bed.lab.ledger.rows))
 
 
-def _push(bed: Testbed, kind: str, number: int, give_up_seconds: float) -> float:
+def _push(bed: Testbed, pusher: Pusher, kind: str, number: int, give_up_seconds: float) -> float:
     before = bed.freight(kind)
     pushed = time.monotonic()
     if kind == "image":
-        bed.registry.push_image("team/app", f"0.1.{number}")
+        pusher.image("team/app", f"0.1.{number}")
     else:
-        bed.git.commit("team/config", {"version": str(number)}, message=f"Version {number}")
+        pusher.commit("team/config", str(number))
     return _until(bed, kind, before + 1, give_up_seconds, since=pushed)
 
 

@@ -1,4 +1,5 @@
-"""How often something is pushed, out of what it left behind: a Git history, or the dates of tags.
+"""How often something is pushed, out of what it left behind: a Git history, the dates of tags, or what a Warehouse
+finds.
 
 Only moments go in and a rate comes out, with an interval of confidence: rates from a handful of events are
 guesses, and advice that rests on one should say so.
@@ -15,9 +16,13 @@ from pathlib import Path
 
 import attrs
 
+from kargo_lab.engine import rehearsal
 from kargo_lab.errors import UsageError
+from kargo_lab.profiles import LATEST, Profile
+from kargo_lab.resources.loading import Resources
 
 DAY = 86400.0
+MOST_FOUND = 100  # the largest discoveryLimit that Kargo takes
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +58,56 @@ def from_moments(moments: Sequence[datetime]) -> Rate:
     return Rate(
         per_day=count / days, low=low / days, high=high / days, events=len(moments), days=days, burstiness=spread / mean
     )
+
+
+def together(rates: Sequence[Rate]) -> Rate:
+    """Several rates of independent things as one: what happens to any of them."""
+    per_day = sum(each.per_day for each in rates)
+    down = math.sqrt(sum((each.per_day - each.low) ** 2 for each in rates))
+    up = math.sqrt(sum((each.high - each.per_day) ** 2 for each in rates))
+    return Rate(
+        per_day=per_day,
+        low=max(0.0, per_day - down),
+        high=per_day + up,
+        events=sum(each.events for each in rates),
+        days=max(each.days for each in rates),
+        burstiness=sum(each.burstiness * each.per_day for each in rates) / per_day,
+    )
+
+
+def from_warehouse(resources: Resources, name: str = "", *, profile: Profile = LATEST) -> Rate:
+    """How often one Warehouse has something new, by the dates of what its own subscriptions find now.
+
+    Discovers once, as `kargo-lab discover` does, with a discovery limit of MOST_FOUND: what would be left out is no
+    event. `name` may be left out where there is one Warehouse. Raises UsageError where a subscription fails or
+    finds fewer than three things with a date; charts have none.
+    """
+    if not name and len(resources.warehouses) != 1:
+        known = ", ".join(each.name for each in resources.warehouses) or "none"
+        raise UsageError(f"say which Warehouse to estimate for; there are: {known}")
+    widened = tuple(
+        attrs.evolve(
+            each,
+            spec=attrs.evolve(
+                each.spec,
+                subscriptions=tuple(attrs.evolve(one, discovery_limit=MOST_FOUND) for one in each.spec.subscriptions),
+            ),
+        )
+        for each in resources.warehouses
+    )
+    asked = rehearsal.rehearse(
+        attrs.evolve(resources, warehouses=widened), profile=profile, names=(name,) if name else ()
+    )
+    found = []
+    for each in asked.subscriptions:
+        where = f"{each.warehouse}, {each.kind} {each.repo_url}"
+        if each.error:
+            raise UsageError(f"{where}: {each.error}")
+        try:
+            found.append(from_moments(each.dates))
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}; give --events-per-day instead") from None
+    return together(found)
 
 
 def git_moments(repository: str | Path, *, ref: str = "HEAD", tags: bool = False, most: int = 1000) -> list[datetime]:

@@ -167,6 +167,10 @@ class Sender:
 
     # -- what platforms and people ask for ---------------------------------------------------
 
+    def elapsed(self) -> float:
+        """Seconds since this sender was made: the time that outages of `losses` are told in."""
+        return self.clock.monotonic() - self._born
+
     def send(self, hook: Hook, outgoing: Outgoing) -> str:
         """Queue a delivery; answers its GUID."""
         with self._changed:

@@ -146,3 +146,33 @@ def delay_by_loss(measured: pd.DataFrame) -> Figure:
     axes.set_title(f"What is lost waits for the interval: up to {slope:.1f} s on average (dashed: closed form)")
     axes.legend(frameon=False)
     return figure
+
+
+def delay_by_outage(measured: pd.DataFrame) -> Figure:
+    """Mean and longest push to Freight over the length of an outage, one colour an interval.
+
+    Columns: `outage_seconds`, `interval_seconds`, `mean_delay_seconds`, `max_delay_seconds`, `error_seconds`,
+    `expected_seconds`.
+    """
+    figure, axes = _axes()
+    groups = measured.groupby("interval_seconds")
+    for colour, (interval, rows) in zip(_cycle(groups.ngroups), groups, strict=True):
+        lengths = rows["outage_seconds"]
+        axes.errorbar(
+            lengths, rows["mean_delay_seconds"], yerr=rows["error_seconds"], fmt="o", color=colour, capsize=3,
+            label=f"every {interval:g} s, mean",
+        )  # fmt: skip
+        axes.plot(lengths, rows["expected_seconds"], "--", color=colour, linewidth=1)
+        axes.plot(lengths, rows["max_delay_seconds"], "^", color=colour, label=f"every {interval:g} s, longest")
+        axes.axhline(float(rows["interval_seconds"].iloc[0]), color=colour, linewidth=0.7, linestyle=":")
+    axes.set_xlabel("length of the outage (seconds)")
+    axes.set_ylabel("push to Freight (seconds)")
+    axes.set_ylim(0, float(measured["interval_seconds"].max()) * 1.5)  # room for the legend
+    longest, outage = float(measured["max_delay_seconds"].max()), float(measured["outage_seconds"].max())
+    axes.set_title(
+        f"An outage of {outage:g} s cost nobody more than {longest:.1f} s, about one interval "
+        "(dashed: closed form, dotted: interval)",
+        fontsize=10,
+    )
+    axes.legend(frameon=False, ncols=2, loc="upper left")
+    return figure

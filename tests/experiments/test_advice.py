@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,6 +12,9 @@ import pytest
 from kargo_lab.errors import UsageError
 from kargo_lab.experiments import advice, rates
 from kargo_lab.experiments.advice import Situation
+from kargo_lab.platforms.githost import GitHost
+from kargo_lab.platforms.registry import Registry
+from kargo_lab.resources import loading
 
 
 def test_the_recommended_choice_meets_the_target_and_saves() -> None:
@@ -68,3 +73,78 @@ def test_two_events_are_no_rate() -> None:
 def test_a_history_that_is_none_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="cannot read the history"):
         rates.git_moments(tmp_path)
+
+
+WAREHOUSE = """
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Warehouse
+metadata: {{namespace: p, name: {name}}}
+spec:
+  interval: 5m0s
+  subscriptions: {subscriptions}
+"""
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def pushed() -> Iterator[tuple[str, str]]:
+    """An image pushed twice a day for fifteen days, half of it wanted, and a repository committed to daily."""
+    with Registry() as registry, GitHost() as git:
+        for number in range(30):
+            kind = "build" if number % 2 else "release"
+            registry.push_image("team/app", f"{kind}-{number}", created=BEGIN + timedelta(hours=12 * number))
+        git.create_repository("team/config")
+        for number in range(10):
+            git.commit("team/config", {"version": str(number)}, when=BEGIN + timedelta(days=number))
+        yield f"{registry.host}/team/app", git.clone_url("team/config")
+
+
+def rate_of(*subscriptions: dict[str, object], name: str = "") -> rates.Rate:
+    text = WAREHOUSE.format(name="w", subscriptions=json.dumps(subscriptions))
+    return rates.from_warehouse(loading.loads(text), name)
+
+
+def images(url: str, pattern: str) -> dict[str, object]:
+    return {
+        "image": {
+            "repoURL": url,
+            "imageSelectionStrategy": "NewestBuild",
+            "allowTagsRegexes": [pattern],
+            "discoveryLimit": 1,
+        }
+    }
+
+
+def test_a_warehouse_is_told_of_what_it_would_take_and_no_more(pushed: tuple[str, str]) -> None:
+    found = rate_of(images(pushed[0], "^release-"))
+    assert (found.events, round(found.per_day, 3)) == (15, 1.0)
+
+
+def test_what_happens_to_several_subscriptions_is_added(pushed: tuple[str, str]) -> None:
+    found = rate_of(images(pushed[0], "."), {"git": {"repoURL": pushed[1], "branch": "main"}})
+    assert found.per_day == pytest.approx(3.0)
+    assert found.low < 3.0 < found.high
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "said"),
+    [
+        pytest.param("^release-2$", "", "at least three events, there are 1; give --events-per-day", id="one event"),
+        pytest.param("^nothing", "", "at least three", id="no event"),
+        pytest.param(".", "other", "none is called other", id="a Warehouse that is not there"),
+    ],
+)
+def test_a_warehouse_that_tells_no_rate_is_refused(pushed: tuple[str, str], pattern: str, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        rate_of(images(pushed[0], pattern), name=name)
+
+
+def test_a_registry_that_does_not_answer_is_said() -> None:
+    with pytest.raises(UsageError, match=r"p/w, image 127\.0\.0\.1:1/team/app: "):
+        rate_of(images("127.0.0.1:1/team/app", "."))
+
+
+def test_of_several_warehouses_one_has_to_be_named() -> None:
+    text = "---".join(WAREHOUSE.format(name=name, subscriptions=[{"image": {"repoURL": "a/b"}}]) for name in "ab")
+    with pytest.raises(UsageError, match="there are: a, b"):
+        rates.from_warehouse(loading.loads(text))
