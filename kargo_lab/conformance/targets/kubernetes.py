@@ -2,11 +2,10 @@
 
 What it makes it can also take away: each of its namespaces, Projects, Secrets and its ClusterConfig carries a
 label that names the run, and nothing without that label is ever deleted. All objects are rehearsed first
-(server-side dry run); until every one of them was judged, nothing is written. A namespace that
-is not there yet cannot be rehearsed in, so that is done in one that is (`rehearse-in`).
-
-A Project's namespace is made before the Project: Kargo adopts one that is labelled as a Project's
-(pkg/webhook/kubernetes/project/webhook.go, ensureNamespace), and so it bears our label from its first moment.
+(server-side dry run). An object can be rehearsed only in a namespace that is there, and Kargo takes a Warehouse only
+in one that is labelled as a Project's (pkg/server/validation/project.go), so our own empty namespaces are
+the one thing that is written before all else was rehearsed. Kargo adopts them when the Project
+comes (pkg/webhook/kubernetes/project/webhook.go, ensureNamespace), and they bear our label from their first moment.
 """
 
 from __future__ import annotations
@@ -86,6 +85,11 @@ class Kubernetes:
                     f"the cluster of context {cluster.context} knows no {kind} of {KARGO}/v1alpha1: is Kargo installed?"
                 )
         self._look_around(plans)
+        names = sorted(_namespaces(plans))
+        for name in names:
+            self.cluster.create(self._namespace(name), rehearse=True)
+        for name in names:
+            self._make(self._namespace(name))
         self._rehearse(plans)
         fit = [each for each in plans if each.case.id not in self._unfit]
         self._write(fit)
@@ -119,7 +123,6 @@ class Kubernetes:
         for document in configurations([each for each in plans if each.case.id not in self._unfit]):
             if document["kind"] == "Project":
                 self.cluster.create(self._labelled(document), rehearse=True)
-                self.cluster.create(self._namespace(document["metadata"]["name"]), rehearse=True)
 
         def judge(each: Plan) -> None:
             if each.case.id in self._unfit:
@@ -143,19 +146,12 @@ class Kubernetes:
         if document["kind"] == "ClusterConfig" and self._borrows:
             self.cluster.patch("ClusterConfig", CLUSTER, {"spec": document["spec"]}, rehearse=True)
             return
-        metadata = dict(document["metadata"])
-        if "namespace" in metadata and metadata["namespace"] not in CLUSTER_SECRETS:
-            metadata["namespace"] = self.settings.rehearse_in
-            if document["kind"] == "ProjectConfig":  # which must bear its namespace's name
-                metadata["name"] = self.settings.rehearse_in
-        self.cluster.create({**document, "metadata": metadata}, rehearse=True)
+        self.cluster.create(document, rehearse=True)
 
     def _write(self, plans: Sequence[Plan]) -> None:
         configs = configurations(plans)
         for document in configs:
             if document["kind"] == "Project":
-                name = document["metadata"]["name"]
-                self._make(self._namespace(name))
                 self._make(self._labelled(document))
         documents = [self._home(document) for each in plans for document in each.documents]
         order = ("Secret", "Warehouse", "Promotion")

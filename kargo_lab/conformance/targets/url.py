@@ -34,7 +34,6 @@ class ClusterSettings:
 
     context: str
     kubeconfig: str = ""  # $KUBECONFIG, or the user's own
-    rehearse_in: str = "default"
     secrets_namespace: str = "kargo-system-resources"
     borrow_cluster_config: bool = False
     timeout_seconds: float = 10.0
@@ -101,7 +100,6 @@ def _cluster(section: Mapping[str, Any], scale: float) -> ClusterSettings:
     return ClusterSettings(
         context=section["context"],
         kubeconfig=section.get("kubeconfig", ""),
-        rehearse_in=section.get("rehearse-in", "default"),
         secrets_namespace=section.get("secrets-namespace", "kargo-system-resources"),
         borrow_cluster_config=section.get("cluster-config") == "borrow",
         timeout_seconds=scale * float(section.get("timeout-seconds", 10.0)),
