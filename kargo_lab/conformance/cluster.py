@@ -189,10 +189,9 @@ class Cluster:
         method, url, headers, _, _ = self._api.param_serialize(
             method, path, header_params=headers, query_params=[], auth_settings=["BearerToken"]
         )
-        sent = json.dumps(body) if body is not None and "merge-patch" in content_type else body
         doing = f"{_DOING[method]} {title}"
         try:
-            answer = self._api.call_api(method, url, headers, sent, _request_timeout=self._timeout)
+            answer = self._api.call_api(method, url, headers, body, _request_timeout=self._timeout)
             text = answer.read()
         except HTTPError as error:
             raise ClusterError(
