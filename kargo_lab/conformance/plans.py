@@ -184,15 +184,26 @@ _DEFAULT_CONTENTS: Mapping[str, Any] = {
 _SECTION = {"git": "commits", "registry": "images", "charts": "charts"}
 
 
+def _branches(case: Case) -> list[dict[str, Any]]:
+    """A commit for each branch that a subscription of the case names, for the same reason."""
+    found: set[str] = set()
+    for given in case.setup.get("warehouses", {}).values():
+        for each in _spec(given)[0].get("subscriptions") or ():
+            if isinstance(each, Mapping) and isinstance(each.get("git"), Mapping):
+                found.add(str(each["git"].get("branch") or "main"))
+    return [{"branch": name, "files": {"README.md": "a branch of the suite"}} for name in sorted(found - {"main"})]
+
+
 def _contents(case: Case, repositories: Mapping[str, Iterable[tuple[str, str]]]) -> tuple[tuple[str, str, Any], ...]:
     """What the sources must hold: as the case says, and something harmless where it says nothing.
 
     A repository that does not exist would make discovery fail and try again, and so look like a refresh.
     """
     found: dict[tuple[str, str], Any] = {}
+    usual = {**_DEFAULT_CONTENTS, "git": [*_DEFAULT_CONTENTS["git"], *_branches(case)]}
     for pairs in repositories.values():
         for kind, path in pairs:
-            found.setdefault((kind, path), _DEFAULT_CONTENTS[kind])
+            found.setdefault((kind, path), usual[kind])
     for kind, section in _SECTION.items():
         for path, contents in case.setup.get(section, {}).items():
             found[(kind, f"{case.slug}/{path}")] = contents
