@@ -18,6 +18,10 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 TICK_SECONDS = 1e-6
 
 
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong: whoever works is asked to end
+    """Raised by `wait` and `check` once whoever runs on the clock has to end; no LabError, for nothing failed."""
+
+
 class Clock(Protocol):
     """What may be asked of a clock."""
 
@@ -31,6 +35,10 @@ class Clock(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Return after so many seconds; at once for none or fewer."""
+        ...
+
+    def check(self) -> None:
+        """Raise Interrupted if it is time to end; what waits for a network asks now and then."""
         ...
 
 
@@ -49,6 +57,41 @@ class WallClock:
         """Sleep."""
         if seconds > 0:
             time.sleep(seconds)
+
+    def check(self) -> None:
+        """Nobody ends it."""
+
+
+class Shift:
+    """A clock for workers that have to end when told to, in the middle of a pause too."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._over = clock, threading.Event()
+
+    def now(self) -> datetime:
+        """The other clock's instant."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """The other clock's count."""
+        return self._clock.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Wait; Interrupted if it ends meanwhile."""
+        if isinstance(self._clock, WallClock):
+            self._over.wait(max(0.0, seconds))
+        else:
+            self._clock.wait(seconds)
+        self.check()
+
+    def check(self) -> None:
+        """Raise Interrupted once it is over."""
+        if self._over.is_set():
+            raise Interrupted
+
+    def end(self) -> None:
+        """It is over, for everybody who waits on this clock."""
+        self._over.set()
 
 
 class VirtualClock:
@@ -70,6 +113,9 @@ class VirtualClock:
     def wait(self, seconds: float) -> None:
         """Move on by so much, which is what waiting comes to."""
         self.advance(seconds)
+
+    def check(self) -> None:
+        """Nobody ends it."""
 
     def advance(self, seconds: float) -> None:
         """Move on; time never goes back, so a negative span is none."""
@@ -121,3 +167,7 @@ class Stopwatch:
         """Count the seconds; nothing sleeps."""
         if seconds > 0:
             self.elapsed += seconds
+
+    def check(self) -> None:
+        """As the other clock."""
+        self._clock.check()

@@ -17,7 +17,7 @@ delaying_queue.go), controller-runtime v0.24.1 pkg/controller/priorityqueue/prio
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 
 class WorkQueue:
@@ -25,7 +25,7 @@ class WorkQueue:
 
     def __init__(self, *, ranked: bool = False) -> None:
         self._is_ranked = ranked
-        self._ready: dict[int, OrderedDict[str, None]] = {}
+        self._ready: defaultdict[int, OrderedDict[str, None]] = defaultdict(OrderedDict)
         self._ranks: dict[str, int] = {}  # of what is ready, or wanted again by the time its worker is done
         self._active: dict[str, int] = {}  # with the rank under which it was taken
         self._waiting: dict[str, tuple[float, int]] = {}
@@ -44,7 +44,7 @@ class WorkQueue:
             self._ready[known].pop(key, None)
         self._ranks[key] = rank
         if self._is_ranked or key not in self._active:
-            self._ready.setdefault(rank, OrderedDict())[key] = None
+            self._ready[rank][key] = None
 
     def add_at(self, key: str, moment: float, rank: int = 0) -> None:
         """At a moment; an earlier one that is set already stays."""
@@ -61,10 +61,10 @@ class WorkQueue:
         """Take a key out, whatever it waits for."""
         self._waiting.pop(key, None)
         if (rank := self._ranks.pop(key, None)) is not None:
-            self._ready.get(rank, OrderedDict()).pop(key, None)
+            self._ready[rank].pop(key, None)
 
     def take(self, now: float, at_least: int | None = None) -> str | None:
-        """The next key that is ready (and of that rank, if one is given), None if there is none. `done` has to follow."""
+        """The next key that is ready (and of that rank, if one is given) or None. `done` has to follow."""
         # Strictly later: a pass at the very instant of an interval's end would find it not elapsed.
         while self._heap and self._heap[0][0] < now:
             moment, _, key = heapq.heappop(self._heap)
@@ -93,7 +93,7 @@ class WorkQueue:
         """The worker is done with a key; the rank under which it was taken."""
         rank = self._active.pop(key, 0)
         if not self._is_ranked and key in self._ranks:
-            self._ready.setdefault(0, OrderedDict())[key] = None
+            self._ready[0][key] = None
         return rank
 
     def next_moment(self) -> float | None:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import attrs
 
 from kargo_lab.engine import reconciliation, timers
-from kargo_lab.engine.clock import TICK_SECONDS, Clock
+from kargo_lab.engine.clock import TICK_SECONDS, Clock, Interrupted
 from kargo_lab.engine.discovery import Discoverer, Found
 from kargo_lab.engine.queue import WorkQueue
 from kargo_lab.engine.reconciliation import Conclusion, Criteria
@@ -42,9 +42,9 @@ class Ranks:
 
 
 # controller-runtime v0.24 made its priority queue the default (pkg/controller/controller.go:253-262), and Kargo
-# leaves it at that. Events rank 0, those of the initial listing -100 (pkg/handler/enqueue.go, eventhandler.go), and what
-# a pass sets keeps the pass' rank (pkg/internal/controller/controller.go:479-506). So a refresh overtakes the fleet
-# that was there at the start, until each of that fleet was refreshed once: then their timers rank as high.
+# leaves it at that. Events rank 0, those of the initial listing -100 (pkg/handler/enqueue.go), and what a pass sets
+# keeps the pass' rank (pkg/internal/controller/controller.go:479-506). So a refresh overtakes the fleet that was
+# there at the start, until each of that fleet was refreshed once: then their timers rank as high.
 RANKS: Mapping[str, Ranks | None] = MappingProxyType(
     {
         "in-order": None,
@@ -283,10 +283,18 @@ class Warehouses:
             delay = max(delay, shared)
         return delay / timers.SECOND
 
-    def reconcile(self, key: str) -> Conclusion | None:
+    def abandon(self, key: str) -> None:
+        """A pass that was broken off: as if the controller had died, whoever goes on has to do it anew."""
+        with self.changed:
+            self._queue.add(key, self._queue.done(key))
+
+    def reconcile(self, key: str, clock: Clock | None = None) -> Conclusion | None:
         """A whole pass on the clock as it is: what a worker thread does with a key that it took."""
         try:
-            running = self.begin(key, self._clock)
+            running = self.begin(key, clock or self._clock)
+        except Interrupted:
+            self.abandon(key)
+            return None
         except LabError as error:
             log.error("%s: %s", key, error)  # noqa: TRY400 - an expected error; its text says all
             self.fail(key)

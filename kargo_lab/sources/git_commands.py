@@ -8,10 +8,14 @@ requests are read into the ledger, and no question is ever asked on a terminal.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,6 +26,7 @@ import attrs
 
 from kargo_lab.errors import UpstreamError
 from kargo_lab.selection.commits import CommitFacts, TagFacts
+from kargo_lab.sources.connections import LOOK_SECONDS
 from kargo_lab.sources.ledger import GIT, LedgerRow
 from kargo_lab.sources.outgoing import quota_counts
 from kargo_lab.sources.shared import Context
@@ -227,23 +232,39 @@ class Git:
     def _run(self, *arguments: str, inside: bool = False, extra: Mapping[str, str] | None = None) -> bytes:
         """The output of a command; its failure is an UpstreamError whose status is git's exit status."""
         try:
-            done = subprocess.run(  # noqa: S603 - the arguments are ours, the URL was checked at admission
+            child = subprocess.Popen(  # noqa: S603 - the arguments are ours, the URL was checked at admission
                 ["git", *arguments],  # noqa: S607 - from the PATH, as Kargo does
                 cwd=self._repo if inside else self._home,
                 env={**self._environment, **(extra or {})},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self.patience_seconds,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # with its own children, so that none is left when it has to end
             )
-        except subprocess.TimeoutExpired:
-            raise UpstreamError(f"git {arguments[0]} of {self._shown()}: gave up") from None
         except OSError as error:
             raise UpstreamError(f"git cannot be run: {error.strerror}") from None
-        if done.returncode:
-            said = self._redacted(done.stderr.decode(errors="replace").strip())
-            raise UpstreamError(f"git {arguments[0]} of {self._shown()}: {said}", status=done.returncode)
-        return done.stdout
+        output, said = self._output(child, arguments[0])
+        if child.returncode:
+            shown = self._redacted(said.decode(errors="replace").strip())
+            raise UpstreamError(f"git {arguments[0]} of {self._shown()}: {shown}", status=child.returncode)
+        return output
+
+    def _output(self, child: subprocess.Popen[bytes], command: str) -> tuple[bytes, bytes]:
+        """What a command wrote, once it ended; it ends early where patience does."""
+        until = time.monotonic() + self.patience_seconds
+        with child:
+            try:
+                while True:
+                    try:
+                        return child.communicate(timeout=max(0.0, min(LOOK_SECONDS, until - time.monotonic())))
+                    except subprocess.TimeoutExpired:
+                        self._context.clock.check()
+                        if time.monotonic() >= until:
+                            raise UpstreamError(f"git {command} of {self._shown()}: gave up") from None
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                raise
 
     def _shown(self) -> str:
         parts = urlsplit(self._url)

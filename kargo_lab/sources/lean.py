@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from kargo_lab.sources.connections import Connections
 from kargo_lab.sources.limits import Cache
-from kargo_lab.sources.outgoing import Connections
 
 if TYPE_CHECKING:
     from kargo_lab.sources.shared import Context

@@ -7,8 +7,6 @@ request and gets no row; it fails as an UpstreamError that says why.
 
 from __future__ import annotations
 
-import ssl
-import threading
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -18,11 +16,10 @@ from urllib.parse import urljoin, urlsplit
 import attrs
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from kargo_lab.engine.clock import Clock
 from kargo_lab.errors import UpstreamError
+from kargo_lab.sources.connections import DRIPPED, Adapter, Connections, patience
 from kargo_lab.sources.ledger import Ledger, LedgerRow
 from kargo_lab.sources.limits import DOCKER_HUB, RateLimiter
 
@@ -31,7 +28,6 @@ TOO_MANY = 429
 USER_AGENT = "kargo-lab"
 MOST_REDIRECTS = 10  # as Go's client
 BODY_LIMIT = 100 * 1024**2  # bytes; go-containerregistry's for manifests and configs
-KEPT_HOSTS, KEPT_CONNECTIONS = 64, 16  # of lean mode, the latter a host
 UNHEADED_SECONDS = 300.0  # what stands in for "no timeout" of older releases: nobody wants a lab that hangs
 ANSWER_SECONDS = 300.0  # for a whole answer; Kargo reads on for as long as bytes drip in, and so can be held for ever
 _PIECE = 64 * 1024
@@ -86,91 +82,15 @@ class Retries:
 NO_RETRIES = Retries()
 
 
-class _Adapter(HTTPAdapter):
-    """requests' own, with one TLS context for all connections: loading the trust store costs more than a request."""
-
-    def __init__(self, context: ssl.SSLContext | None, *, hosts: int = 1, connections: int = 1) -> None:
-        self._context = context
-        super().__init__(pool_connections=hosts, pool_maxsize=connections, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Give every pool the shared context."""
-        if self._context is not None:
-            kwargs["ssl_context"] = self._context
-        super().init_poolmanager(*args, **kwargs)
-        if self._context is None:
-            # Who sets insecureSkipTLSVerify has been told what it means; urllib3 would tell again at each request.
-            classes = self.poolmanager.pool_classes_by_scheme
-            quiet = type("QuietPool", (classes["https"],), {"_validate_conn": _connect})
-            self.poolmanager.pool_classes_by_scheme = {**classes, "https": quiet}
-
-    def close_pools(self) -> None:
-        """Close what is kept now; urllib3 would leave it to the garbage collector."""
-        pools = self.poolmanager.pools
-        for key in list(pools.keys()):
-            pools[key].close()
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the pool as it is where the shared context already knows whom to trust."""
-        if verify is True and self._context is not None:
-            conn.cert_reqs = "CERT_REQUIRED"
-        else:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # the stubs leave it out
-
-
-def _connect(_pool: Any, connection: Any) -> None:
-    if connection.is_closed:
-        connection.connect()
-
-
 class BrokenConnection(UpstreamError):  # noqa: N818 - as above
     """The request left, and the connection ended before the answer did."""
-
-
-@attrs.define
-class _Trust:
-    context: ssl.SSLContext | None = None
-
-
-_trust = _Trust()
-
-
-def _trusting() -> ssl.SSLContext:
-    if _trust.context is None:
-        context = ssl.create_default_context()
-        context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
-        _trust.context = context
-    return _trust.context
-
-
-class Connections:
-    """Connections that are kept from one request to the next: what Kargo does without, and lean mode does with."""
-
-    def __init__(self) -> None:
-        self._lock, self._adapters = threading.Lock(), dict[bool, _Adapter]()
-
-    def adapter(self, *, verify: bool) -> HTTPAdapter:
-        """The pools of those that verify certificates, or of those that do not."""
-        with self._lock:
-            if verify not in self._adapters:
-                trust = _trusting() if verify else None
-                self._adapters[verify] = _Adapter(trust, hosts=KEPT_HOSTS, connections=KEPT_CONNECTIONS)
-            return self._adapters[verify]
-
-    def close(self) -> None:
-        """Let go of all of them."""
-        with self._lock:
-            for adapter in self._adapters.values():
-                adapter.close_pools()
-                adapter.close()
-            self._adapters.clear()
 
 
 class Outgoing:
     """Sends requests on behalf of one subscription of one Warehouse.
 
     With `connections` these are used again; without, each request has its own, as in Kargo.
-    Two bounds are on the wall clock: the silence before and within an answer, and the answer as a whole.
+    Three bounds are on the wall clock: silence, all headers of an answer, and the answer as a whole.
     `names` says for whom a host stands in: its requests count towards the quota of the one that is meant.
     """
 
@@ -284,17 +204,19 @@ class Outgoing:
             adapter = self._connections.adapter(verify=self._verify)
         else:
             # One adapter a request: its pool is the connection, and requests may run in several threads.
-            adapter = _Adapter(_trusting() if self._verify else None)
+            adapter = Adapter(verify=self._verify)
+        deadline = began + self._answer_seconds
         try:
-            response = adapter.send(
-                prepared,
-                stream=True,
-                timeout=(connect_seconds or self._timeout, self._timeout),
-                verify=self._verify,
-                proxies=self._proxies,
-            )
+            with patience(deadline, self._clock.check):
+                response = adapter.send(
+                    prepared,
+                    stream=True,
+                    timeout=(connect_seconds or self._timeout, self._timeout),
+                    verify=self._verify,
+                    proxies=self._proxies,
+                )
             try:
-                body = _read(response, began + self._answer_seconds)
+                body = _read(response, deadline)
             finally:
                 response.close()
         except requests.RequestException as error:
@@ -377,13 +299,14 @@ def _read(response: requests.Response, deadline: float) -> bytes:
             if length > BODY_LIMIT:
                 break
             if time.monotonic() > deadline:
-                raise requests.Timeout("the answer had begun, and did not end in time")
+                raise requests.Timeout(DRIPPED)
     except urllib3.exceptions.SSLError as error:
         raise requests.exceptions.SSLError(error) from error
     except urllib3.exceptions.DecodeError as error:
         raise requests.exceptions.ContentDecodingError(error) from error
     except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
+        # Of a timeout the reader says which it was.
+        raise (requests.Timeout if time.monotonic() >= deadline else requests.ConnectionError)(error) from error
     return b"".join(pieces)[: BODY_LIMIT + 1]
 
 

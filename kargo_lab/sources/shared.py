@@ -14,11 +14,11 @@ from kargo_lab.profiles import LATEST, Profile
 from kargo_lab.resources.artifacts import CommitDiscovery
 from kargo_lab.selection.images import CACHE_POLICIES, ImageFacts, ImageSelector
 from kargo_lab.selection.reasons import Reason
+from kargo_lab.sources.connections import Connections
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
 from kargo_lab.sources.lean import Lean
 from kargo_lab.sources.ledger import Ledger
 from kargo_lab.sources.limits import CACHE_ENTRIES, DOCKER_HUB, Cache, Limiters
-from kargo_lab.sources.outgoing import Connections
 
 MOST_SELECTORS = 50_000
 Selector = TypeVar("Selector")

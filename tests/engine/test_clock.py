@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kargo_lab.engine.clock import EPOCH, Stopwatch, VirtualClock, WallClock
+from kargo_lab.engine.clock import EPOCH, Interrupted, Shift, Stopwatch, VirtualClock, WallClock
 
 
 def test_virtual_time_stands_still_until_it_is_moved() -> None:
@@ -41,3 +43,17 @@ def test_a_stopwatch_runs_ahead_on_its_own() -> None:
 
 def test_the_wall_clock_is_in_utc() -> None:
     assert WallClock().now().utcoffset() == timedelta(0)
+
+
+def test_who_waits_on_a_shift_is_sent_away_at_its_end() -> None:
+    shift = Shift(WallClock())
+    threading.Timer(0.01, shift.end).start()
+    with pytest.raises(Interrupted):
+        shift.wait(60)
+
+
+def test_a_shift_that_is_over_lets_nobody_begin_to_wait() -> None:
+    shift = Shift(VirtualClock())
+    shift.end()
+    with pytest.raises(Interrupted):
+        shift.wait(0)

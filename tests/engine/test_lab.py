@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,9 @@ from kargo_lab.platforms.registry import Registry
 from kargo_lab.profiles import PROFILES
 from kargo_lab.resources import loading
 from kargo_lab.resources.loading import Resources
+from kargo_lab.resources.warehouse import GitSubscription, ImageSubscription, Warehouse, WarehouseSpec
+from kargo_lab.sources import git, images
+from kargo_lab.sources.shared import Context
 from kargo_lab.wire import Answer, Delivery
 
 MANIFESTS = """
@@ -141,6 +147,43 @@ def test_stopping_ends_all_threads() -> None:
     with Lab():
         assert set(threading.enumerate()) - before
     assert set(threading.enumerate()) - before == set()
+
+
+STOPS_WITHIN_SECONDS = 2.0
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}/acme/web"
+
+
+@pytest.mark.parametrize("what", ["a pause", "a registry", "a Git host"])
+def test_stopping_breaks_off_what_waits_and_the_next_start_does_it_anew(silent: str, what: str) -> None:
+    began = threading.Semaphore(0)
+
+    def discover(subscription: ImageSubscription, context: Context) -> Any:
+        began.release()
+        match what:
+            case "a pause":
+                context.clock.wait(60)
+            case "a registry":
+                images.discover(subscription, context)
+            case _:
+                git.discover(GitSubscription(repo_url=f"http://{silent}"), context)
+
+    lab = Lab(sources={"image": discover})
+    spec = WarehouseSpec(subscriptions=(ImageSubscription(repo_url=silent),))
+    lab.apply(Resources(warehouses=(Warehouse(namespace="p", name="w", spec=spec),)))
+    for _ in ("once", "and once more"):
+        lab.start()
+        assert began.acquire(timeout=PATIENCE_SECONDS)
+        asked = time.monotonic()
+        lab.stop()
+        assert time.monotonic() - asked < STOPS_WITHIN_SECONDS
+    status = lab.warehouse_status("p/w")
+    assert status is not None
+    assert [each.reason for each in status.conditions if each.type == "Ready"] == ["DiscoveryInProgress"]
 
 
 def test_a_wall_clock_cannot_be_run_ahead() -> None:

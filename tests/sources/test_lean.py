@@ -28,10 +28,11 @@ from kargo_lab.platforms.registry import Registry
 from kargo_lab.profiles import PROFILES
 from kargo_lab.resources.artifacts import CommitDiscovery
 from kargo_lab.resources.warehouse import ChartSubscription, GitSubscription, ImageSubscription, Subscription
+from kargo_lab.sources.connections import Connections
 from kargo_lab.sources.credentials import NO_CREDENTIALS, Credentials
 from kargo_lab.sources.lean import Lean, Question
 from kargo_lab.sources.ledger import Ledger
-from kargo_lab.sources.outgoing import Connections, Outgoing
+from kargo_lab.sources.outgoing import Outgoing
 from kargo_lab.sources.shared import Context, OperatorSettings, Shared
 
 WAREHOUSES = ("p/a", "p/b")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from kargo_lab.engine.clock import VirtualClock
+from kargo_lab.engine.clock import Interrupted, Shift, VirtualClock, WallClock
 from kargo_lab.errors import UpstreamError
 from kargo_lab.sources import oci_auth, outgoing
 from kargo_lab.sources.ledger import Ledger
@@ -339,3 +339,65 @@ def test_an_answer_in_chunks_and_compressed_is_read_whole(httpserver: HTTPServer
     answer = Response(iter(pieces), headers={"Content-Encoding": "gzip"})
     httpserver.expect_request("/").respond_with_response(answer)
     assert sender()[0].send(httpserver.url_for("/"), kind="ping").body == text
+
+
+HEADERS_THAT_DRIP = [
+    pytest.param(b"", b"H", id="the status line"),
+    pytest.param(b"HTTP/1.1 200 OK\r\n", b"x", id="a header without end"),
+    pytest.param(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n", id="header after header"),
+    pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="answers that promise one"),
+]
+
+
+@pytest.mark.parametrize(("begin", "piece"), HEADERS_THAT_DRIP)
+def test_headers_that_drip_are_not_waited_for(begin: bytes, piece: bytes) -> None:
+    gone = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        with contextlib.suppress(OSError):
+            connection.sendall(begin)
+            while not gone.wait(0.02):
+                connection.sendall(piece)
+
+    out, ledger = sender(header_timeout_seconds=0.1)
+    with server(drip) as host:
+        with pytest.raises(UpstreamError, match="no answer in time"):
+            out.send(f"http://{host}/", kind="ping")
+        gone.set()
+    assert [row.status for row in ledger.rows] == [0]
+
+
+def test_a_line_of_chunks_that_drips_is_not_waited_for() -> None:
+    gone = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        with contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while not gone.wait(0.01):
+                connection.sendall(b"0")
+
+    out, _ = sender(answer_seconds=0.1)
+    with server(drip) as host:
+        with pytest.raises(UpstreamError, match="did not end in time"):
+            out.send(f"http://{host}/", kind="ping")
+        gone.set()
+
+
+def test_who_is_asked_to_end_does_not_wait_for_an_answer() -> None:
+    shift, arrived, gone = Shift(WallClock()), threading.Event(), threading.Event()
+
+    def silent(connection: socket.socket) -> None:
+        connection.recv(4096)
+        arrived.set()
+        gone.wait(5)
+
+    with server(silent) as host:
+        out = Outgoing(ledger=Ledger(), clock=shift)
+        asked = threading.Thread(target=lambda: (arrived.wait(5), shift.end()))
+        asked.start()
+        with pytest.raises(Interrupted):
+            out.send(f"http://{host}/", kind="ping")
+        asked.join()
+        gone.set()
