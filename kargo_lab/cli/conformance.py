@@ -316,6 +316,40 @@ def prove_command(patterns: tuple[str, ...], jobs: int, seed: int, only_list: bo
     sys.exit(0 if proof.good else 1)
 
 
+@group.command("leftovers")
+@click.option("--target", required=True, help="A target file of the kind kubernetes.")
+@click.option("--run", "only", metavar="ID", help="Only what this run left.")
+@click.option("--delete", is_flag=True, help="Take it away. Make sure first that none of the runs still goes on.")
+def leftovers_command(target: str, only: str | None, delete: bool) -> None:
+    """Find what runs that were cut off have left in a cluster, by the label that all of it bears.
+
+    Exit status 1 if there is something, and 0 once it is gone.
+
+    \b
+    Example:
+      kargo-lab conformance leftovers --target my-cluster.yaml --delete
+    """
+    from kargo_lab.conformance import leftovers, targets
+    from kargo_lab.conformance.targets.kubernetes import Kubernetes
+
+    made = targets.make(target, "latest")
+    if not isinstance(made, Kubernetes):
+        raise UsageError(f"{target} is no target file of the kind kubernetes")
+    found = leftovers.find(made.cluster, made.settings.secrets_namespace, only)
+    for each in found:
+        click.echo(f"{each.kind}  {each.title}  {each.run}")
+    if not found:
+        click.echo("nothing is left over", err=True)
+        return
+    if not delete:
+        click.echo(f"{len(found)} things are left over; --delete takes them away", err=True)
+        sys.exit(1)
+    left = leftovers.remove(made.cluster, found, seconds=made.settings.setup_seconds)
+    for sentence in left:
+        click.echo(sentence, err=True)
+    sys.exit(1 if left else 0)
+
+
 @group.command("schema")
 @click.argument("what", type=click.Choice(["case", "report", "target"]))
 def schema_command(what: str) -> None:

@@ -10,12 +10,36 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from kargo_lab.conformance.cluster import Cluster, ClusterError
 
 RUN = "kargo-lab/run"  # the label by which we know what is ours, and of which run
-BORROWED = "kargo-lab/receivers"  # an annotation on a ClusterConfig that is not ours: which receivers in it are
+# Annotations on a ClusterConfig that is not ours: which receivers in it are, and of which run.
+BORROWED, BORROWER = "kargo-lab/receivers", "kargo-lab/borrowed-by"
 CLUSTER = "cluster"  # the name of the one ClusterConfig
 _LOOK_SECONDS = 0.25
+
+
+@attrs.frozen
+class Thing:
+    """Something outside a namespace of ours, and so to be taken away by itself; or our part of a ClusterConfig."""
+
+    kind: str
+    namespace: str
+    name: str
+    run: str
+    borrowed: bool = False
+
+    @property
+    def title(self) -> str:
+        """As a person would say it."""
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{where} (receivers in it)" if self.borrowed else where
+
+
+# A Project goes first: its finalizer takes its own namespace away, and a namespace takes its contents.
+_ORDER: Mapping[str, int] = {"Project": 0, "Namespace": 1, "ClusterConfig": 2, "Secret": 3}
 
 
 def labels(document: Mapping[str, Any]) -> Mapping[str, str]:
@@ -23,74 +47,61 @@ def labels(document: Mapping[str, Any]) -> Mapping[str, str]:
     return document.get("metadata", {}).get("labels") or {}
 
 
-def leftovers(cluster: Cluster, secrets_namespace: str) -> list[tuple[str, str, str, str]]:
-    """What runs of the suite have left behind, by their label: kind, namespace, name and run."""
+def find(cluster: Cluster, secrets_namespace: str, run: str | None = None) -> list[Thing]:
+    """What runs of the suite have left behind, or one of them."""
     found = [
-        (kind, space, each["metadata"]["name"], labels(each)[RUN])
+        Thing(kind, space, each["metadata"]["name"], labels(each)[RUN])
         for kind, space in (("Project", ""), ("Namespace", ""), ("ClusterConfig", ""), ("Secret", secrets_namespace))
         for each in cluster.items(kind, space, label=RUN)
     ]
-    config = cluster.get("ClusterConfig", CLUSTER)
-    if config is not None and BORROWED in (config["metadata"].get("annotations") or {}):
-        found.append(("ClusterConfig", "", f"{CLUSTER} (borrowed)", ""))
-    return found
+    annotations = _annotations(cluster.get("ClusterConfig", CLUSTER) or {})
+    if BORROWED in annotations:
+        found.append(Thing("ClusterConfig", "", CLUSTER, annotations.get(BORROWER, ""), borrowed=True))
+    return [each for each in found if run in (None, each.run)]
 
 
-def remove(
-    cluster: Cluster, things: Iterable[tuple[str, str, str]], run: str, *, lent: bool, seconds: float
-) -> list[str]:
-    """Delete those of the things that carry the run's label, and wait; a sentence for each that stays.
+def remove(cluster: Cluster, things: Iterable[Thing], *, seconds: float) -> list[str]:
+    """Take away those of the things that still bear their run's mark, and wait; a sentence for each that stays.
 
-    A thing that lost its label, or bears another run's, is somebody else's now. Receivers that
-    were lent to a ClusterConfig are taken out of it by the annotation that names them.
+    A thing that lost its label, or bears another run's, is somebody else's now.
     """
     said: list[str] = []
-    waited: list[tuple[str, str]] = []
-    try:
-        if lent:
-            _give_back(cluster)
-    except ClusterError as error:
-        said.append(str(error))
-    for kind, namespace, name in sorted(set(things), key=lambda thing: (_ORDER.get(thing[0], 0), thing)):
+    waited: list[Thing] = []
+    for each in sorted(set(things), key=lambda thing: (_ORDER[thing.kind], thing.title)):
         try:
-            there = cluster.get(kind, name, namespace)
-            if there is None or labels(there).get(RUN) != run:
+            if each.borrowed:
+                _give_back(cluster, each.run)
                 continue
-            cluster.delete(kind, name, namespace)
-            if kind in ("Project", "Namespace"):
-                waited.append((kind, name))
+            there = cluster.get(each.kind, each.name, each.namespace)
+            if there is None or labels(there).get(RUN) != each.run:
+                continue
+            cluster.delete(each.kind, each.name, each.namespace)
+            if each.kind in ("Project", "Namespace"):
+                waited.append(each)
         except ClusterError as error:
             said.append(str(error))
     until = time.monotonic() + seconds
     while waited and time.monotonic() < until:
         try:
-            waited = [(kind, name) for kind, name in waited if cluster.get(kind, name) is not None]
+            waited = [each for each in waited if cluster.get(each.kind, each.name) is not None]
         except ClusterError as error:
             return [*said, str(error)]
         time.sleep(_LOOK_SECONDS if waited else 0)
-    return [*said, *(f"{kind} {name} is still being deleted" for kind, name in waited)]
+    return [*said, *(f"{each.kind} {each.name} is still being deleted" for each in waited)]
 
 
-# A Project goes first: its finalizer takes its own namespace away, and a namespace takes its contents.
-_ORDER: Mapping[str, int] = {"Project": 0, "Namespace": 1, "ClusterConfig": 2, "Secret": 3}
+def _annotations(document: Mapping[str, Any]) -> Mapping[str, str]:
+    return document.get("metadata", {}).get("annotations") or {}
 
 
-def _give_back(cluster: Cluster) -> None:
+def _give_back(cluster: Cluster, run: str) -> None:
     """Take our receivers out of a ClusterConfig that is not ours."""
-    found = cluster.get("ClusterConfig", CLUSTER)
-    lent = ((found or {}).get("metadata", {}).get("annotations") or {}).get(BORROWED)
-    if found is None or lent is None:
+    found = cluster.get("ClusterConfig", CLUSTER) or {}
+    annotations = _annotations(found)
+    if BORROWED not in annotations or annotations.get(BORROWER, "") != run:
         return
-    names = set(lent.split(","))
+    names = set(annotations[BORROWED].split(","))
     theirs = [each for each in found.get("spec", {}).get("webhookReceivers", ()) if each["name"] not in names]
-    cluster.patch(
-        "ClusterConfig",
-        CLUSTER,
-        {
-            "metadata": {
-                "resourceVersion": found["metadata"].get("resourceVersion"),
-                "annotations": {BORROWED: None},
-            },
-            "spec": {"webhookReceivers": theirs},
-        },
-    )
+    version = found["metadata"].get("resourceVersion")  # somebody may change it at the same time: then 409, and said
+    change = {"resourceVersion": version, "annotations": {BORROWED: None, BORROWER: None}}
+    cluster.patch("ClusterConfig", CLUSTER, {"metadata": change, "spec": {"webhookReceivers": theirs}})

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from kargo_lab.conformance.cluster import KARGO, Cluster, ClusterError
 from kargo_lab.conformance.exchange import Exchange
-from kargo_lab.conformance.leftovers import BORROWED, CLUSTER, RUN, labels, remove
+from kargo_lab.conformance.leftovers import BORROWED, BORROWER, CLUSTER, RUN, Thing, labels, remove
 from kargo_lab.conformance.plans import CLUSTER_SECRETS, OTHER_PROJECT, Plan, configurations, receiver_path
 from kargo_lab.conformance.requests import Request
 from kargo_lab.conformance.targets.url import TargetFile, Url
@@ -34,6 +34,7 @@ REFRESH = f"{KARGO}/refresh"
 _PROJECT = f"{KARGO}/project"
 _HANDS = 8  # requests at one time
 _LOOK_SECONDS = 0.25
+_LIST_SECONDS = 2.0  # thousands of Warehouses with their status are work for everybody
 _FEW = 12  # Warehouses that are asked for one by one; more are listed
 
 
@@ -53,8 +54,8 @@ class Kubernetes:
         self._cluster: Cluster | None = None
         self._unfit: dict[str, str] = {}  # case id -> why the cluster does not take its objects
         self._entries: dict[tuple[str, str], dict[str, str]] = {}
-        self._borrows = self._lent = False
-        self._mine: list[tuple[str, str, str]] = []  # kind, namespace, name of what was made at the top
+        self._borrows = False
+        self._mine: list[Thing] = []  # what was made outside our namespaces, or lent
 
     @property
     def cluster(self) -> Cluster:
@@ -141,6 +142,9 @@ class Kubernetes:
                         return
 
         self._all(judge, plans)
+        for document in configurations([each for each in plans if each.case.id not in self._unfit]):
+            if document["kind"] != "Project":  # as they will be written, with every receiver in them
+                self._rehearse_one(document)
 
     def _rehearse_one(self, document: Mapping[str, Any]) -> None:
         if document["kind"] == "ClusterConfig" and self._borrows:
@@ -180,7 +184,7 @@ class Kubernetes:
     def _make(self, document: Mapping[str, Any]) -> None:
         """Create something that lies outside our namespaces, and remember it before that: an answer may get lost."""
         metadata = document["metadata"]
-        self._mine.append((document["kind"], metadata.get("namespace", ""), metadata["name"]))
+        self._mine.append(Thing(document["kind"], metadata.get("namespace", ""), metadata["name"], self.run))
         self.cluster.create(document)
 
     def _home(self, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -205,14 +209,14 @@ class Kubernetes:
         """Add receivers to a ClusterConfig that is not ours, and note on it which they are."""
         found = self.cluster.get("ClusterConfig", CLUSTER) or {}
         theirs = found.get("spec", {}).get("webhookReceivers", [])
-        self._lent = True
+        self._mine.append(Thing("ClusterConfig", "", CLUSTER, self.run, borrowed=True))
         self.cluster.patch(
             "ClusterConfig",
             CLUSTER,
             {
                 "metadata": {
                     "resourceVersion": found.get("metadata", {}).get("resourceVersion"),
-                    "annotations": {BORROWED: ",".join(each["name"] for each in receivers)},
+                    "annotations": {BORROWED: ",".join(each["name"] for each in receivers), BORROWER: self.run},
                 },
                 "spec": {"webhookReceivers": [*theirs, *receivers]},
             },
@@ -340,7 +344,7 @@ class Kubernetes:
             waiting -= {key for key, each in self._warehouses(waiting) if _quiet(each)}
             if not waiting or time.monotonic() > until:
                 return
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_LOOK_SECONDS if len(waiting) <= _FEW else _LIST_SECONDS)
 
     def _warehouses(self, keys: set[str]) -> Iterable[tuple[str, Mapping[str, Any]]]:
         if len(keys) <= _FEW:
@@ -360,8 +364,7 @@ class Kubernetes:
         if self._cluster is None:
             return
         try:
-            lent = self._lent
-            left = remove(self.cluster, self._mine, self.run, lent=lent, seconds=self.settings.setup_seconds)
+            left = remove(self._cluster, self._mine, seconds=self.settings.setup_seconds)
             for sentence in left:
                 log.warning("left behind: %s", sentence)
         finally:
