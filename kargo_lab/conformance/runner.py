@@ -181,7 +181,7 @@ def _step(trial: _Trial, step: Step, last: bool, target: Target, world: World, p
     # Tokens are written before the answer; everything else takes the time it takes, once for all cases.
     if set(effects) <= {"refreshed", "promotions"} and "state" in target.offers:
         look()
-        if not last:
+        if not last and not step.detail.get("at-once"):
             target.pause()
     elif last:
         trial.pending.append(look)
