@@ -33,6 +33,8 @@ class KnownHost:
     transport: str = ""  # http or https, once a listing came over it
     scheme: str = ""  # of the challenge that the host is known to make
     tokens: dict[str, str] = attrs.field(factory=dict, repr=False)
+    # How each token came, and until when it is good by the clock of requests, as far as its service said.
+    challenges: dict[str, tuple[Challenge, tuple[str, ...], float]] = attrs.field(factory=dict)
 
 
 class ChartRegistry:
@@ -98,6 +100,7 @@ class ChartRegistry:
     def _do(self, url: str, *, kind: str, scopes: tuple[str, ...]) -> Reply:
         """A GET with what is known of the host; a challenge is met once."""
         key = " ".join(scopes)
+        self._renew(key)
         reply = self._get(url, kind, self._known(key))
         if reply.status != UNAUTHORIZED:
             return reply
@@ -118,7 +121,7 @@ class ChartRegistry:
             reply = self._get(url, kind, f"Bearer {tokens[wanted_key]}")
             if reply.status != UNAUTHORIZED:
                 return reply
-        tokens[wanted_key] = self._fetch_token(challenge, wanted)
+        self._fetch_token(wanted_key, challenge, wanted)
         return self._get(url, kind, f"Bearer {tokens[wanted_key]}")
 
     def _known(self, key: str) -> str:
@@ -130,9 +133,18 @@ class ChartRegistry:
             return f"Bearer {known.tokens[key]}"
         return ""
 
-    def _fetch_token(self, challenge: Challenge, scopes: tuple[str, ...]) -> str:
+    def _renew(self, key: str) -> None:
+        """A token that ran out is replaced before a host can refuse it; within one selection none runs out."""
+        challenge, scopes, good_until = self._host_facts.challenges.get(key, (None, (), 0.0))
+        if challenge is not None and self._out.monotonic() >= good_until:
+            self._fetch_token(key, challenge, scopes)
+
+    def _fetch_token(self, key: str, challenge: Challenge, scopes: tuple[str, ...]) -> None:
+        asked_at, known = self._out.monotonic(), self._host_facts
         url = oci_auth.realm_url(challenge, service=challenge.parameters.get("service", ""), scopes=scopes)
-        return oci_auth.token(self._get(url, "token", self._login.basic if self._login else ""))
+        reply = self._get(url, "token", self._login.basic if self._login else "")
+        known.tokens[key], seconds = oci_auth.token(reply), oci_auth.lifetime(reply)
+        known.challenges[key] = (challenge, scopes, float("inf") if seconds is None else asked_at + seconds)
 
     def _get(self, url: str, kind: str, authorization: str) -> Reply:
         headers = {"Authorization": authorization} if authorization else {}

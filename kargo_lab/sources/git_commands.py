@@ -154,7 +154,8 @@ class Git:
 
     def every_ref(self) -> tuple[tuple[str, str], ...]:
         """As `ls_remote` without a pattern, in protocol 0: a longer answer, and one request instead of two."""
-        output = self._network("ls-remote", "-c", "protocol.version=0", "ls-remote", "--", self._access_url)
+        extra = self._settings({"protocol.version": "0", **self._told_at_once()})
+        output = self._network("ls-remote", "ls-remote", "--", self._access_url, extra=extra)
         pairs = (line.partition("\t") for line in lines(output, strict=True))
         return tuple((ref, commit) for commit, tab, ref in pairs if tab and not ref.endswith("^{}"))
 
@@ -201,11 +202,27 @@ class Git:
 
     # How a command runs.
 
-    def _network(self, kind: str, *arguments: str, inside: bool = False) -> bytes:
+    def _told_at_once(self) -> Mapping[str, str]:
+        """How git sends credentials with its first request, else a host refuses it; curl tells them no other host."""
+        basic = self._credentials.login.basic
+        if not basic or urlsplit(self._url).scheme.lower() not in ("http", "https"):
+            return {}
+        return {"http.extraHeader": f"Authorization: {basic}"}
+
+    @staticmethod
+    def _settings(values: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment in which git has these settings; on a command line everybody could read them."""
+        pairs = [(f"GIT_CONFIG_KEY_{place}", name) for place, name in enumerate(values)]
+        pairs += [(f"GIT_CONFIG_VALUE_{place}", value) for place, value in enumerate(values.values())]
+        return {"GIT_CONFIG_COUNT": str(len(values)), **dict(pairs)}
+
+    def _network(
+        self, kind: str, *arguments: str, inside: bool = False, extra: Mapping[str, str] | None = None
+    ) -> bytes:
         began = self._context.clock.now()
         trace = self._home / "trace"
         trace.unlink(missing_ok=True)
-        extra = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1"}
+        extra = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1", **(extra or {})}
         status = 0
         try:
             return self._run(*arguments, inside=inside, extra=extra)

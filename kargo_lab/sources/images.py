@@ -287,6 +287,7 @@ class LeanImages(Images):
         super().__init__(selector, context, by_tag=by_tag)
         # Up to v1.8 what an index amounts to depends on the platform that is looked for.
         self._chosen = selector.platform if self._profile.platform_index == "one-child" else None
+        self._pointing: Mapping[str, tuple[str, str]] = {}
 
     @property
     def _lean(self) -> Lean:
@@ -302,7 +303,9 @@ class LeanImages(Images):
 
     def tags(self) -> tuple[str, ...]:
         """All tags of the repository, as some Warehouse saw them lately."""
-        return self._lean.seen(self._question("tags"), self._context, lambda _: self._repository.tags())
+        listing = self._lean.seen(self._question("tags"), self._context, lambda _: self._repository.listing())
+        self._pointing = listing.pointing
+        return listing.tags
 
     def _behind(self, tag: str) -> ImageFacts:
         seen = self._lean.seen(
@@ -314,6 +317,9 @@ class LeanImages(Images):
         """What a tag points at; its body is read only if nobody read it before."""
         if last is None:
             return self._noted(*self._repository.manifest(tag))
+        if self._pointing.get(tag) == (last.digest, last.media_type):
+            self._ledger.record_hit(self._source, "manifest-by-tag")
+            return last
         now = self._repository.digest(tag)
         if now is not None and (now.digest, now.media_type) == (last.digest, last.media_type):
             return last

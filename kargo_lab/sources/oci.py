@@ -41,6 +41,10 @@ _ACCEPT = {"Accept": ",".join(MANIFEST_TYPES)}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _RETRIED = frozenset({408, 500, 502, 503, 504, 499, 522})
 _TAGS = gojson.Struct({"name": gojson.TEXT, "tags": gojson.ListOf(gojson.TEXT)})
+# Google's registries tell with each page of tags what they point at (go-containerregistry, pkg/v1/google/list.go).
+_POINTED = gojson.Struct(
+    {"manifest": gojson.MapOf(gojson.Struct({"mediaType": gojson.TEXT, "tag": gojson.ListOf(gojson.TEXT)}))}
+)
 
 
 def retries(profile: Profile = LATEST) -> Retries:
@@ -60,6 +64,14 @@ class Manifest:
 
 
 @attrs.frozen(kw_only=True)
+class Listing:
+    """All tags, and of those of which the registry told it: digest and media type."""
+
+    tags: tuple[str, ...]
+    pointing: Mapping[str, tuple[str, str]]
+
+
+@attrs.frozen(kw_only=True)
 class Opened:
     """What opening a session found out: how the registry wants to be talked to."""
 
@@ -67,6 +79,7 @@ class Opened:
     challenge: Challenge
     bearer: str = attrs.field(repr=False)
     scopes: tuple[str, ...]
+    good_until: float = float("inf")  # the token, as the clock of requests counts; as far as its service said
 
 
 class Sessions(Protocol):
@@ -88,6 +101,7 @@ class Session:
         self._out, self._registry, self._repository, self._login = outgoing, registry, repository, login
         self._scheme, self._challenge, self._bearer = "https", Challenge(scheme="anonymous"), ""
         self._scopes: tuple[str, ...] = (f"repository:{repository}:pull",)
+        self._good_until = float("inf")
 
     def open(self) -> Session:
         """Ping, and fetch a token where the registry wants one."""
@@ -134,17 +148,26 @@ class Session:
         service = self._challenge.parameters.get("service", self._registry)
         url = oci_auth.realm_url(self._challenge, service=service, scopes=self._scopes)
         headers = {"Authorization": self._login.basic} if self._login else {}
-        self._bearer = oci_auth.token(self._out.follow(url, kind="token", redirected="token", headers=headers))
+        asked_at = self._out.monotonic()
+        reply = self._out.follow(url, kind="token", redirected="token", headers=headers)
+        self._bearer, seconds = oci_auth.token(reply), oci_auth.lifetime(reply)
+        self._good_until = float("inf") if seconds is None else asked_at + seconds
 
     @property
     def opened(self) -> Opened:
         """What the session knows by now."""
-        return Opened(scheme=self._scheme, challenge=self._challenge, bearer=self._bearer, scopes=self._scopes)
+        return Opened(
+            scheme=self._scheme,
+            challenge=self._challenge,
+            bearer=self._bearer,
+            scopes=self._scopes,
+            good_until=self._good_until,
+        )
 
     def adopt(self, opened: Opened) -> None:
         """Go on where another session with the same repository is."""
         self._scheme, self._challenge = opened.scheme, opened.challenge
-        self._bearer, self._scopes = opened.bearer, opened.scopes
+        self._bearer, self._scopes, self._good_until = opened.bearer, opened.scopes, opened.good_until
 
     def get(
         self,
@@ -203,6 +226,13 @@ class KeptSession(Session):
         if (known := self._sessions.load()) is not None:
             self.adopt(known)
             self._resumed = True
+            if self._out.monotonic() >= self._good_until:  # a request less than to be told so
+                try:
+                    self._refresh()
+                except UpstreamError:
+                    self._sessions.store(None)
+                    raise
+                self._sessions.store(self.opened)
             return self
         super().open()
         self._sessions.store(self.opened)
@@ -258,14 +288,19 @@ class Repository:
 
     def tags(self) -> tuple[str, ...]:
         """All tags, page after page."""
-        session, found = self.session(), list[str]()
+        return self.listing().tags
+
+    def listing(self) -> Listing:
+        """All tags, page after page, with what else the pages say of them."""
+        session, found, pointing = self.session(), list[str](), dict[str, tuple[str, str]]()
         url = session.url("tags", f"list?n={PAGE_SIZE}")
         for _ in range(MOST_PAGES):
             reply = checked(session.get(url, kind="tags"))
             found += read(reply.body, _TAGS, "tag list")["tags"]
+            pointing.update(_pointing(reply.body))
             following = next_page(reply)
             if following is None:
-                return tuple(found)
+                return Listing(tags=tuple(found), pointing=pointing)
             if following == url:
                 break
             url = following
@@ -303,6 +338,22 @@ class Repository:
             headers={**_ACCEPT, "If-None-Match": unless} if unless else _ACCEPT,
             cache=cache,
         )
+
+
+def _pointing(page: bytes) -> Mapping[str, tuple[str, str]]:
+    """Where the tags of a page point, if it says; nobody who does not know of this would mind whatever is there."""
+    if b'"manifest"' not in page:
+        return {}
+    try:
+        manifests = gojson.decode(page, _POINTED)["manifest"]
+    except gojson.JSONError:
+        return {}
+    return {
+        tag: (digest, told["mediaType"])
+        for digest, told in manifests.items()
+        if _DIGEST.fullmatch(digest) and told["mediaType"]
+        for tag in told["tag"]
+    }
 
 
 def _manifest(reply: Reply, reference: str) -> Manifest:

@@ -22,6 +22,7 @@ UNAUTHORIZED = 401
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110's token, not a secret
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))\s*(?:,|$)')
 _TOKEN_ANSWER = gojson.Struct({"token": gojson.TEXT, "access_token": gojson.TEXT})
+_EXPIRY_ANSWER = gojson.Struct({"expires_in": gojson.INT64})
 _SCHEME = re.compile(rf"\s*({_TOKEN})(?:\s+|,|$)")
 
 
@@ -118,3 +119,12 @@ def token(reply: Reply) -> str:
     if found:
         return found
     raise UpstreamError("token service: no token in its answer")
+
+
+def lifetime(reply: Reply) -> float | None:
+    """For how many seconds a token service says that its token is good; None if it does not say."""
+    try:
+        seconds: int = gojson.decode(reply.body, _EXPIRY_ANSWER)["expires_in"]
+    except gojson.JSONError:
+        return None
+    return float(seconds) if seconds > 0 else None

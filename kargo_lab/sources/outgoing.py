@@ -116,6 +116,10 @@ class Outgoing:
         self._timeout, self._answer_seconds = header_timeout_seconds or UNHEADED_SECONDS, answer_seconds
         self._proxies, self._names = dict(proxies or {}), dict(names or {})
 
+    def monotonic(self) -> float:
+        """The count of the clock on which requests wait."""
+        return self._clock.monotonic()
+
     def send(
         self,
         url: str,
