@@ -77,6 +77,15 @@ def test_latest_lets_the_timer_of_a_refreshed_warehouse_rank_as_high_as_a_refres
     assert scene.run(0.5) == names(19, 0, 1, 2)
 
 
+def test_latest_lets_refreshed_warehouses_starve_the_others_where_workers_are_too_few() -> None:
+    scene = Scene("latest", workers=1)
+    scene.world.request_seconds = 200.0  # three of them need 600 s, and want to be looked at every 500 s
+    scene.run(0.5)
+    for key in names(17, 18, 19):
+        scene.lab.refresh(key)
+    assert set(scene.run(20_000)) == set(names(17, 18, 19))
+
+
 def test_recommended_starts_a_refreshed_warehouse_at_once() -> None:
     scene = Scene("recommended")
     assert scene.run(0.5) == names(0, 1, 2)
