@@ -9,6 +9,7 @@ can: see `service.serving` for what the servers offer.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -97,6 +98,8 @@ def respond(request: Request, lab: Endpoint) -> Reply | NoAnswer:
 
 def _judge(request: Request, lab: Endpoint) -> tuple[Answer | NoAnswer, bytes]:
     """The answer, and a body for those that are not JSON."""
+    if _expects_more_than_continue(request.headers):
+        return Answer(status=417, body=None), b""
     if request.method == "OPTIONS" and request.target == "*":
         return Answer(status=200, body=None), b""
     try:
@@ -119,6 +122,18 @@ def _judge(request: Request, lab: Endpoint) -> tuple[Answer | NoAnswer, bytes]:
     headers = tuple(pair for pair in request.headers if pair[0].lower() not in _HIDDEN)
     delivery = Delivery(headers=headers, body=body, query=query, method=request.method)
     return lab.deliver(route, delivery), b""
+
+
+_CONTINUE = re.compile(r"(?:^|[ ,\t])100-continue(?:$|[ ,\t])", re.IGNORECASE)
+
+
+def _expects_more_than_continue(headers: Sequence[tuple[str, str]]) -> bool:
+    """Whether the client expects what Go's server cannot promise; it looks before any handler does.
+
+    net/http server.go, conn.serve and sendExpectationFailed; found by sending the same bytes to a real Kargo.
+    """
+    first = next((value for name, value in headers if name.lower() == "expect"), "")
+    return bool(first) and _CONTINUE.search(first) is None
 
 
 _HIDDEN = frozenset({"host", "transfer-encoding", "trailer"})

@@ -144,6 +144,19 @@ def test_every_method_is_processed(method: str) -> None:
     assert lab.seen[0].method == method
 
 
+@pytest.mark.parametrize("value", ["the-unexpected", "100-continues", "200-ok", " "])
+def test_an_expectation_that_cannot_be_promised_is_417_before_any_path_is_looked_at(value: str) -> None:
+    lab = FakeLab()
+    answered = reply(lab, target="/nope", headers=(("Expect", value),))
+    assert (answered.status, answered.body, lab.asked) == (417, b"", [])
+
+
+@pytest.mark.parametrize("value", ["", "100-continue", "100-Continue", "x, 100-continue"])
+def test_an_expectation_to_continue_is_met(value: str) -> None:
+    lab = FakeLab()
+    assert reply(lab, headers=(("Expect", value),)).status == 200
+
+
 def test_options_of_everything_is_answered_by_the_server() -> None:
     lab = FakeLab()
     assert reply(lab, method="OPTIONS", target="*").status == 200
