@@ -24,10 +24,13 @@ def group() -> None:
     """
 
 
-def _chosen(profile: str, patterns: tuple[str, ...], level: tuple[str, ...]) -> tuple[Any, ...]:
-    from kargo_lab.conformance import cases
+def _chosen(
+    profile: str, patterns: tuple[str, ...], level: tuple[str, ...], target: str | None = None
+) -> tuple[Any, ...]:
+    from kargo_lab.conformance import cases, targets
 
     every = cases.select(cases.load(), patterns)
+    every = targets.meant(target, every) if target else every
     chosen = tuple(case for case in cases.for_profile(every, profile) if not level or case.level in level)
     if not chosen:
         raise UsageError(f"no case is left for profile {profile}: {len(every)} were selected, none of them holds there")
@@ -104,7 +107,7 @@ def run_command(
     from kargo_lab.conformance.board import print_board
     from kargo_lab.conformance.verdicts import EXIT_STATUS
 
-    chosen = _chosen(profile, patterns, level)
+    chosen = _chosen(profile, patterns, level, target)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made shows now, not after the run
     command = "kargo-lab " + shlex.join(sys.argv[1:])
@@ -140,18 +143,21 @@ def _bar(total: int) -> Any:
 
 
 @group.command("list")
+@click.option("--target", help="A target file: only the cases that it names.")
 @_profile
 @_select
 @_level
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_command(profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool) -> None:
-    """List the cases that hold for a profile.
+def list_command(
+    target: str | None, profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool
+) -> None:
+    """List the cases that hold for a profile, and make sense for a target.
 
     \b
     Example:
       kargo-lab conformance list --select github --level core
     """
-    chosen = _chosen(profile, patterns, level)
+    chosen = _chosen(profile, patterns, level, target)
     if as_json:
         click.echo(
             json.dumps(
@@ -278,7 +284,7 @@ def manifests_command(
         raise UsageError(f"{target} is no target file that says where the lab's sources are")
     if described is not None and described.sources is not None:
         addresses = described.sources
-    click.echo(suite.manifests(_chosen(profile, patterns, level), addresses, seed), nl=False)
+    click.echo(suite.manifests(_chosen(profile, patterns, level, target), addresses, seed), nl=False)
 
 
 @group.command("prove")

@@ -129,6 +129,8 @@ def _look(trials: Sequence[_Trial], target: Target) -> None:
 def _why_not(case: Case, target: Target) -> str | None:
     if missing := case.features - target.features:
         return f"the target does not offer {', '.join(sorted(missing))}"
+    if "answer" not in target.offers and case.needs <= {"answer"}:
+        return "only the answer would show it, and this target's answers are not judged"
     for need in case.needs - {"answer", "effect"}:
         if need not in target.offers:
             return f"only {need} would show it, and this target offers {', '.join(sorted(target.offers))}"
@@ -201,9 +203,10 @@ def _send(trial: _Trial, step: Step, target: Target, pulse: _Pulse) -> None:
     exchange = target.exchange(request)
     pulse.note(exchange)
     trial.exchanges.append(exchange)
-    trial.seen_by.add("answer")
-    expect = each.send(step.expect, target.path(each))
-    trial.differences += judging.judge_answer(expect, exchange)
+    if "answer" in target.offers:
+        trial.seen_by.add("answer")
+        expect = each.send(step.expect, target.path(each))
+        trial.differences += judging.judge_answer(expect, exchange)
 
 
 def _judge_effects(

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kargo_lab.conformance.cases import Case, load, select
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan
 from kargo_lab.conformance.requests import Request
@@ -96,6 +97,15 @@ def make(name: str, profile: str) -> Target:
             return Kubernetes(described, profile)
         return url.Url(described, profile)
     raise UsageError(f"there is no target {name!r}; expected reference, reference-in-process, a target file or a URL")
+
+
+def meant(name: str, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """The cases that make sense for a target: those that its file names, or all."""
+    described = file(name)
+    if described is None or not described.cases:
+        return tuple(cases)
+    wanted = {case.id for case in select(load(), described.cases)}
+    return tuple(case for case in cases if case.id in wanted)
 
 
 def version(name: str) -> str:

@@ -6,6 +6,7 @@ all cases together; a target that does not discover from the lab's sources says 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ import attrs
 import yaml
 from jsonschema import Draft202012Validator
 
+from kargo_lab.conformance.cases import fill
 from kargo_lab.conformance.exchange import Exchange, over_http
 from kargo_lab.conformance.plans import Addresses, Plan, receiver_path
 from kargo_lab.conformance.requests import Request
@@ -56,6 +58,10 @@ class TargetFile:
     verify_tls: bool = True
     known_failing: tuple[str, ...] = ()
     known_flaky: tuple[str, ...] = ()
+    answers: bool = True
+    cases: tuple[str, ...] = ()
+    path: str = ""
+    digest: tuple[str, ...] = ()
     cluster: ClusterSettings | None = None
 
 
@@ -92,6 +98,10 @@ def _target_file(document: Mapping[str, Any]) -> TargetFile:
         verify_tls=document.get("verify-tls", True),
         known_failing=tuple(document.get("known-failing", ())),
         known_flaky=tuple(document.get("known-flaky", ())),
+        answers=document.get("answers", True),
+        cases=tuple(document.get("cases", ())),
+        path=document.get("path", ""),
+        digest=tuple(document.get("digest", ())),
         cluster=_cluster(document["kubernetes"], scale) if "kubernetes" in document else None,
     )
 
@@ -112,7 +122,9 @@ class Url:
 
     def __init__(self, file: TargetFile, profile: str) -> None:
         self.file, self.profile, self.name = file, profile, file.name
-        self.offers = frozenset({"answer", "calls"} if file.calls else {"answer"})
+        self.offers = frozenset(
+            name for name, offered in (("answer", file.answers), ("calls", file.calls)) if offered
+        )
         self.features = file.features
         self.settle_seconds = file.settle_seconds
         scheme, _, rest = file.url.partition("://")
@@ -132,8 +144,13 @@ class Url:
             self.settle(plans)
 
     def path(self, plan: Plan) -> str:
-        """By Kargo's formula: the status of this target cannot be read."""
-        return receiver_path(plan, self._base_path)
+        """By the file's formula or Kargo's: the status of this target cannot be read."""
+        if not self.file.path:
+            return receiver_path(plan, self._base_path)
+        parts = {"secret": plan.secret, "name": plan.receiver_name.encode(), "namespace": plan.namespace.encode()}
+        digest = hashlib.sha256(b"".join(parts[name] for name in self.file.digest)).hexdigest()
+        names = {"digest": digest, "type": plan.receiver_type, "name": plan.receiver_name, "namespace": plan.namespace}
+        return self.below(str(fill(self.file.path, names)))
 
     def below(self, path: str) -> str:
         """A path that the target publishes, below the path that its URL already has."""
