@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,8 @@ def command(
 ) -> None:
     """Discover the artifacts of Warehouses once, as Kargo would: nothing is stored, no Freight is made.
 
-    Shows what each subscription finds, best first, why the others are left out, and every request.
+    Shows what each subscription finds, best first, why the others are left out, and what was asked for; with --json
+    every request.
     Exit status 1 if a subscription fails or finds nothing.
 
     \b
@@ -48,15 +52,32 @@ def command(
     from kargo_lab.sources.shared import OperatorSettings
 
     resources = loading.load(paths, profile=profile, namespace=namespace)
-    rehearsed = rehearsal.rehearse(
-        resources, profile=profile, names=names, against=against or "", settings=OperatorSettings(lean=lean)
-    )
+    with _warnings_shown():
+        rehearsed = rehearsal.rehearse(
+            resources, profile=profile, names=names, against=against or "", settings=OperatorSettings(lean=lean)
+        )
     if as_json:
         click.echo(json.dumps(rehearsed.to_json(), indent=2, ensure_ascii=False))
     else:
         _print(rehearsed, len(rehearsed.rows) if everything else MOST_LEFT_OUT, everything=everything)
     if not rehearsed.good:
         raise click.exceptions.Exit(1)
+
+
+class _Shown(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """What discovery only logs, such as credentials that are held back, is what somebody who tries wants to know."""
+    log, shown = logging.getLogger("kargo_lab"), _Shown(logging.WARNING)
+    log.addHandler(shown)
+    try:
+        yield
+    finally:
+        log.removeHandler(shown)
 
 
 def _print(rehearsed: Any, most: int, *, everything: bool) -> None:

@@ -7,6 +7,7 @@ counts. Passwords are never part of a repr.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -17,6 +18,7 @@ from kargo_lab.resources.configuration import Secret
 from kargo_lab.rules import patterns, urls
 from kargo_lab.sources.oci_auth import Login
 
+log = logging.getLogger(__name__)
 TYPE_LABEL = "kargo.akuity.io/cred-type"
 URL, URL_IS_REGEX = "repoURL", "repoURLIsRegex"
 _NORMAL = {"git": urls.normalize_git, "image": urls.normalize_image, "helm": urls.normalize_chart}
@@ -56,9 +58,11 @@ def find(
 
     A URL that begins with `http://` gets none unless that is allowed.
     """
-    if repo_url.startswith("http://") and not allow_over_http:
-        return NO_CREDENTIALS
     known = sorted((each for each in secrets if each.labels.get(TYPE_LABEL) == kind), key=lambda each: each.name)
+    if repo_url.startswith("http://") and not allow_over_http:
+        if any(each.namespace in (namespace, shared_namespace) for each in known):
+            log.warning("no credentials are sent to %s: it is asked without TLS", repo_url.rpartition("@")[2])
+        return NO_CREDENTIALS
     for place in dict.fromkeys(name for name in (namespace, shared_namespace) if name):
         for secret in known:
             if secret.namespace == place and _meant(secret, kind, repo_url, profile):

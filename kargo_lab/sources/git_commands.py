@@ -262,7 +262,9 @@ class Git:
             raise UpstreamError(f"git cannot be run: {error.strerror}") from None
         output, said = self._output(child, arguments[0])
         if child.returncode:
-            shown = self._redacted(said.decode(errors="replace").strip())
+            told = said.decode(errors="replace").strip().splitlines()
+            # Where it clones to is another folder each time, and nobody's business.
+            shown = self._redacted("\n".join(line for line in told if not line.startswith("Cloning into ")))
             raise UpstreamError(f"git {arguments[0]} of {self._shown()}: {shown}", status=child.returncode)
         return output
 

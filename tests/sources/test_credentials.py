@@ -67,6 +67,14 @@ def test_a_secret_without_url_matches_nothing() -> None:
     assert credentials.find([bare], kind="git", repo_url=URL, namespace="p") is NO_CREDENTIALS
 
 
+def test_that_credentials_are_held_back_from_plain_http_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    url = "http://u:pw@g.example/a"
+    assert credentials.find([secret("a", url=url)], kind="git", repo_url=url, namespace="p") is NO_CREDENTIALS
+    assert [each.getMessage() for each in caplog.records] == [
+        "no credentials are sent to g.example/a: it is asked without TLS"
+    ]
+
+
 def test_nothing_of_it_shows() -> None:
     held = Credentials(username="u5er", password="p4ss", ssh_private_key="k3y")
     assert not any(word in f"{held!r} {held} {held.login!r}" for word in ("u5er", "p4ss", "k3y"))
