@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kargo_lab import shipped
 from kargo_lab.conformance.cases import Case, load, select
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan
@@ -64,10 +65,15 @@ class Target(Protocol):
         """Take away what `open` made."""
 
 
+PEERS = ("flux", "argo-cd")
+
+
 def file(name: str) -> TargetFile | None:
-    """What the target file says, if the name is one's; None otherwise."""
+    """What the target file says, if the name is one's, or that of a peer whose file ships with the lab."""
     from kargo_lab.conformance.targets import url
 
+    if name in PEERS:
+        return url.read(shipped.folder("docs/targets") / f"{name}.yaml")
     return url.read(Path(name)) if name.endswith((".yaml", ".yml")) else None
 
 
@@ -96,7 +102,10 @@ def make(name: str, profile: str) -> Target:
 
             return Kubernetes(described, profile)
         return url.Url(described, profile)
-    raise UsageError(f"there is no target {name!r}; expected reference, reference-in-process, a target file or a URL")
+    raise UsageError(
+        f"there is no target {name!r}; expected reference, reference-in-process, "
+        f"{', '.join(PEERS)}, a target file or a URL"
+    )
 
 
 def meant(name: str, cases: Sequence[Case]) -> tuple[Case, ...]:
