@@ -70,21 +70,22 @@ class _Fate:
     arrival: Ticks
     rank: Numbers  # who comes first among those that arrive at one instant
 
-    def agrees(self, other: _Fate) -> bool:
+    def agrees(self, other: _Fate, polls: Ticks) -> bool:
+        """True if both say the same; `polls` are the moments, in order, of those who are in no chain."""
         return (
             np.array_equal(self.alive, other.alive)
             and np.array_equal(self.later, other.later)
             and np.array_equal(self.arrival, other.arrival)
-            and self._has_the_order_of(other)
+            and self._has_the_order_of(other, polls)
         )
 
-    def _has_the_order_of(self, other: _Fate) -> bool:
+    def _has_the_order_of(self, other: _Fate, polls: Ticks) -> bool:
         """True if no rank that differs could matter, since nobody else arrives at that instant."""
         differs = self.alive & (self.rank != other.rank)
         if not differs.any():
             return True
-        moments, asked = np.sort(self.arrival[self.alive]), self.arrival[differs]
-        many = np.searchsorted(moments, asked, side="right") - np.searchsorted(moments, asked)
+        asked, others = self.arrival[differs], (np.sort(self.arrival[self.alive]), polls)
+        many = sum(np.searchsorted(each, asked, side="right") - np.searchsorted(each, asked) for each in others)
         return bool((many == 1).all())
 
 
@@ -191,12 +192,12 @@ class Walk:
                 fate,
                 self._fate(chain, starts, starts + self._length[chain.warehouse], none, fate.alive, end),
             )
-            if fate.agrees(before):
+            if fate.agrees(before, plain[1]):
                 break
         while True:
             jobs, starts, ends, ranks = self._serve(plain, chain, fate)
             judged = self._fate(chain, starts, ends, ranks, fate.alive, end)
-            if judged.agrees(fate):
+            if judged.agrees(fate, plain[1]):
                 break
             fate = judged
         later = fate.later
