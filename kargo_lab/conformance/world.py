@@ -162,6 +162,11 @@ class World:
         """How many requests have arrived at all."""
         return sum(len(self._log(kind).rows) for kind in ("registry", "git", "charts"))
 
+    def asked(self) -> set[str]:
+        """The slugs of the cases one of whose repositories was asked for at least once."""
+        rows = [row for kind in ("registry", "git", "charts") for row in list(self._log(kind).rows)]
+        return {slug for row in rows for slug in _SLUG.findall(row.path)}
+
     def _requests(self, kind: str, path: str) -> Iterable[tuple[str, str]]:
         log = self._log(kind)
         place = re.compile(rf"/{re.escape(path)}(\.git)?(/|$)")
@@ -179,6 +184,7 @@ class World:
         return found
 
 
+_SLUG = re.compile(r"/(c[0-9a-f]{11})/")
 _KINDS = (
     ("/tags/list", "tags"),
     ("/manifests/sha256:", "manifest-by-digest"),

@@ -55,6 +55,7 @@ class TargetFile:
     listen: str = "127.0.0.1"
     timeout_seconds: float = 10.0
     settle_seconds: float = 5.0
+    wait_seconds: float = 0.0
     verify_tls: bool = True
     known_failing: tuple[str, ...] = ()
     known_flaky: tuple[str, ...] = ()
@@ -95,6 +96,7 @@ def _target_file(document: Mapping[str, Any]) -> TargetFile:
         listen=(sources or {}).get("listen", "127.0.0.1"),
         timeout_seconds=scale * float(document.get("timeout-seconds", 10.0)),
         settle_seconds=scale * float(document.get("settle-seconds", 5.0)),
+        wait_seconds=scale * float(document.get("wait-seconds", 0.0)),
         verify_tls=document.get("verify-tls", True),
         known_failing=tuple(document.get("known-failing", ())),
         known_flaky=tuple(document.get("known-flaky", ())),
@@ -138,10 +140,19 @@ class Url:
         return self.file.calls
 
     def open(self, plans: Sequence[Plan], world: World) -> None:
-        """Nothing to apply; wait until first discoveries, caused by the manifests, have come to rest."""
+        """Wait while somebody applies the manifests, and until the first discoveries that they cause have come to rest.
+
+        A target that was configured before the sources were there has failed by now and tries again when it
+        likes, which could not be told from a refresh: so it is better configured while this waits.
+        """
         self._world = world
-        if self.file.calls:
-            self.settle(plans)
+        if not self.file.calls:
+            return
+        waited = {each.case.slug for each in plans if any(each.repositories.values())}
+        until = time.monotonic() + self.file.wait_seconds
+        while time.monotonic() < until and not waited <= world.asked():
+            time.sleep(10 * _LOOK_SECONDS)
+        self.settle(plans)
 
     def path(self, plan: Plan) -> str:
         """By the file's formula or Kargo's: the status of this target cannot be read."""
