@@ -25,6 +25,10 @@ DEFAULT_API_PORT = 8081
 @click.option("--store", default=":memory:", show_default=True, metavar="FILE", help="Where state is kept.")
 @click.option("--listen", default=f"127.0.0.1:{DEFAULT_PORT}", show_default=True, metavar="ADDR", help="For webhooks.")
 @click.option("--api", "api_address", metavar="ADDR", help="Serve the lab API there as well, for instance :8081.")
+@click.option(
+    "--api-token-env", metavar="NAME", help="Answer the lab API only to who knows the token in this variable."
+)
+@click.option("--loopback-only", is_flag=True, help="Ask sources on this machine; all others have nothing, unasked.")
 @click.option("--base-url", metavar="URL", help="Where platforms reach the server; else built from --listen.")
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate, PEM.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key, PEM, PKCS#8.")
@@ -46,6 +50,8 @@ def command(
     store: str,
     listen: str,
     api_address: str | None,
+    api_token_env: str | None,
+    loopback_only: bool,
     base_url: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -63,10 +69,11 @@ def command(
       kargo-lab conformance manifests --select github/push/branch > lab.yaml
       kargo-lab serve --resources lab.yaml --store lab.db --listen 127.0.0.1:8080 --api 127.0.0.1:8081
     """
+    from kargo_lab.engine.discovery import NETWORK
     from kargo_lab.engine.lab import Lab
     from kargo_lab.engine.store import Store
     from kargo_lab.resources import loading
-    from kargo_lab.service import serving
+    from kargo_lab.service import nearby, serving
     from kargo_lab.sources.shared import OperatorSettings
 
     logging.basicConfig(
@@ -74,6 +81,7 @@ def command(
     )
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together")
+    token = _token(api_address, api_token_env)
     host, port = address(listen, default_port=DEFAULT_PORT)
     loaded = loading.load(resources, profile=profile, namespace=namespace)
     scheme = "https" if tls_cert else "http"
@@ -86,13 +94,16 @@ def command(
             settings=OperatorSettings(minimum_interval_seconds=minimum_seconds, lean=lean),
             environment=os.environ,
             promote=promote,
+            sources=nearby.LOOPBACK if loopback_only else NETWORK,
         )
         stack.callback(lab.close)
         if api_address is not None:
             from kargo_lab.service import api
 
             api_host, api_port = address(api_address, default_port=DEFAULT_API_PORT)
-            server = serving.Server(api.create_app(lab), address=api_host, port=api_port, kept_bytes=api.MOST_BYTES + 1)
+            server = serving.Server(
+                api.create_app(lab, token=token), address=api_host, port=api_port, kept_bytes=api.MOST_BYTES + 1
+            )
             try:
                 stack.enter_context(server)
             except OSError as error:
@@ -116,6 +127,16 @@ def command(
             raise UsageError(f"{tls_cert} and {tls_key} are no certificate and its key in PEM: {error}") from error
         except OSError as error:
             raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
+
+
+def _token(api_address: str | None, name: str | None) -> str:
+    if name is None:
+        return ""
+    if api_address is None:
+        raise UsageError("--api-token-env is about the lab API, which is served only with --api")
+    if not (token := os.environ.get(name, "")):
+        raise UsageError(f"--api-token-env names {name}, but that is not set in the environment, or empty")
+    return token
 
 
 def _host(host: str) -> str:

@@ -7,13 +7,14 @@ never their values, and belongs on an address that strangers do not reach: recei
 
 from __future__ import annotations
 
-from importlib import resources as package_files
+import hmac
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
-from werkzeug.exceptions import BadRequest, Conflict, Forbidden, HTTPException, NotFound
+from werkzeug.exceptions import BadRequest, Conflict, Forbidden, HTTPException, NotFound, Unauthorized
 
 from kargo_lab.engine.clock import VirtualClock
 from kargo_lab.engine.lab import Lab
@@ -21,21 +22,23 @@ from kargo_lab.engine.status import timestamp, to_json
 from kargo_lab.errors import LabError, ManifestError
 from kargo_lab.resources import loading
 from kargo_lab.resources.configuration import ProjectConfig, Secret
+from kargo_lab.resources.loading import Resources
 from kargo_lab.resources.warehouse import Warehouse
-from kargo_lab.service import pipeline_api
+from kargo_lab.service import document, pipeline_api
 
 PREFIX = "/lab/v1"
+REFRESH = "kargo.akuity.io/refresh"
 MOST_ROWS = 10_000
 MOST_BYTES = 4 * 1024**2  # of a body
-_LAB = "KARGO_LAB"
+_LAB, _TOKEN = "KARGO_LAB", "KARGO_LAB_TOKEN"
 
 blueprint = Blueprint("lab", __name__, url_prefix=PREFIX)
 
 
-def create_app(lab: Lab) -> Flask:
-    """The API of one lab."""
+def create_app(lab: Lab, *, token: str = "") -> Flask:
+    """The API of one lab; whoever asks must know the token, if there is one."""
     app = Flask(__name__)
-    app.config[_LAB] = lab
+    app.config[_LAB], app.config[_TOKEN] = lab, token
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.register_blueprint(blueprint)
@@ -69,6 +72,16 @@ def refuse_other_sites() -> None:
         raise Forbidden("requests from other sites are not answered")
 
 
+@blueprint.before_request
+def ask_for_the_token() -> None:
+    """Where one was set."""
+    token: str = current_app.config[_TOKEN]
+    claimed = request.headers.get("Authorization", "")
+    # As bytes: compare_digest raises on non-ASCII text, and the sender chooses the text.
+    if token and not hmac.compare_digest(claimed.encode(errors="replace"), f"Bearer {token}".encode()):
+        raise Unauthorized("expected the header Authorization: Bearer, with the token of this lab API")
+
+
 def _count(name: str, default: int) -> int:
     text = request.args.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_ROWS):
@@ -82,8 +95,7 @@ def _count(name: str, default: int) -> int:
 @blueprint.get("/openapi.yaml")
 def description() -> Response:
     """This API's description."""
-    text = package_files.files("kargo_lab.service").joinpath("openapi.yaml").read_text()
-    return Response(text, mimetype="application/yaml")
+    return Response(document.text(), mimetype="application/yaml")
 
 
 @blueprint.get("/")
@@ -105,7 +117,8 @@ def objects() -> Response:
     lab, kind = _lab(), request.args.get("kind")
     held: list[Any] = [*lab.objects.secrets, *lab.objects.configs, *lab.objects.warehouses(), *lab.objects.promotions()]
     items = [_plain(each) for each in held]
-    return jsonify(items=[item for item in items if kind in (None, item["kind"])])
+    tokens = lab.objects.refreshed_promotions()
+    return jsonify(items=[_with_refresh(item, tokens) for item in items if kind in (None, item["kind"])])
 
 
 def _plain(each: Any) -> dict[str, Any]:
@@ -113,6 +126,15 @@ def _plain(each: Any) -> dict[str, Any]:
     if isinstance(each, Secret):
         plain["data"] = dict.fromkeys(each.data, "")
     return plain
+
+
+def _with_refresh(item: dict[str, Any], tokens: Mapping[str, Any]) -> dict[str, Any]:
+    """A Promotion with the annotation that a merged pull request sets."""
+    metadata = item["metadata"]
+    if item["kind"] != "Promotion" or (found := tokens.get(f"{metadata['namespace']}/{metadata['name']}")) is None:
+        return item
+    annotations = {**metadata.get("annotations", {}), REFRESH: found["token"]}
+    return {**item, "metadata": {**metadata, "annotations": annotations}}
 
 
 @blueprint.get("/receivers")
@@ -211,11 +233,49 @@ def apply() -> Response:
     if not body.strip():
         raise BadRequest("the body is empty; an empty document would remove everything, so say it with `---`")
     given = loading.loads(body, name="<body>", profile=lab.profile, namespace=namespace)
+    match request.args.get("fresh", "false"):
+        case "true":
+            _forget_all(lab)
+        case "false":
+            pass
+        case other:
+            raise BadRequest(f"fresh is true or false, not {other!r}")
     lab.apply(given)
     counts: dict[str, int] = {}
     for each in given.all():
         counts[type(each).__name__] = counts.get(type(each).__name__, 0) + 1
     return jsonify(applied=counts, ignored=[attrs.asdict(other) for other in given.others])
+
+
+def _forget_all(lab: Lab) -> None:
+    lab.apply(Resources())
+    with lab.pipeline.changed:
+        for piece in lab.freight():
+            lab.store.delete_freight(piece.namespace, piece.name)
+            lab.pipeline.keeping.forget(piece.namespace, piece.name)
+
+
+@blueprint.put("/secrets/<namespace>/<name>")
+def put_secret(namespace: str, name: str) -> tuple[str, int]:
+    """Make or replace one Secret; paths stay as they are until the next resync."""
+    body = request.get_json(silent=True)
+    given = body.get("stringData") if isinstance(body, dict) else None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise BadRequest('expected {"stringData": {key: text}}')
+    data = {key: value.encode("utf-8", "surrogatepass") for key, value in given.items()}
+    _lab().objects.set_secrets([*_other_secrets(namespace, name), Secret(namespace=namespace, name=name, data=data)])
+    return "", 204
+
+
+@blueprint.delete("/secrets/<namespace>/<name>")
+def delete_secret(namespace: str, name: str) -> tuple[str, int]:
+    """Take one Secret away, whether or not there is one."""
+    _lab().objects.set_secrets(_other_secrets(namespace, name))
+    return "", 204
+
+
+def _other_secrets(namespace: str, name: str) -> list[Secret]:
+    return [each for each in _lab().objects.secrets if (each.namespace, each.name) != (namespace, name)]
 
 
 @blueprint.post("/receivers/resync")

@@ -83,7 +83,7 @@ def test_every_path_is_described(lab: Lab) -> None:
         (path, method)
         for path, item in DESCRIPTION["paths"].items()
         for method in item
-        if method in ("get", "post", "delete")
+        if method in ("get", "put", "post", "delete")
     }
     assert served == described
 

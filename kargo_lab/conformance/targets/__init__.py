@@ -101,6 +101,10 @@ def make(name: str, profile: str) -> Target:
             from kargo_lab.conformance.targets.kubernetes import Kubernetes
 
             return Kubernetes(described, profile)
+        if described.api is not None:
+            from kargo_lab.conformance.targets.lab_api import LabApi
+
+            return LabApi(described, profile)
         return url.Url(described, profile)
     raise UsageError(
         f"there is no target {name!r}; expected reference, reference-in-process, "

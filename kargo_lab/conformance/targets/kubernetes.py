@@ -275,7 +275,7 @@ class Kubernetes:
             warehouse = self.cluster.get("Warehouse", name, namespace) or {}
             status = warehouse.get("status", {})
             found["refresh"][short] = _token(warehouse)
-            found["discovered"][short] = _references(status.get("discoveredArtifacts") or {})
+            found["discovered"][short] = references(status.get("discoveredArtifacts") or {})
             found["conditions"][short] = {
                 each["type"]: [each["status"], each["reason"]] for each in status.get("conditions", ())
             }
@@ -341,7 +341,7 @@ class Kubernetes:
         until = time.monotonic() + seconds
         waiting = {key for each in plans if each.case.id not in self._unfit for key in each.warehouses.values()}
         while waiting:
-            waiting -= {key for key, each in self._warehouses(waiting) if _quiet(each)}
+            waiting -= {key for key, each in self._warehouses(waiting) if quiet(each)}
             if not waiting or time.monotonic() > until:
                 return
             time.sleep(_LOOK_SECONDS if len(waiting) <= _FEW else _LIST_SECONDS)
@@ -405,7 +405,7 @@ def _synced(document: Mapping[str, Any]) -> bool:
     return seen and (ready.get("status") == "True" or str(ready.get("reason", "")).endswith("Failed"))
 
 
-def _quiet(document: Mapping[str, Any]) -> bool:
+def quiet(document: Mapping[str, Any]) -> bool:
     """Whether a Warehouse has handled its last refresh and is not at work, well or badly."""
     status = document.get("status", {})
     handled = _token(document) == status.get("lastHandledRefresh", "")
@@ -414,7 +414,7 @@ def _quiet(document: Mapping[str, Any]) -> bool:
     return handled and idle and bool(status.get("conditions"))
 
 
-def _references(found: Mapping[str, Any]) -> list[str]:
+def references(found: Mapping[str, Any]) -> list[str]:
     """What was discovered, best first, as a case writes it: tags, commit subjects or tags, chart versions."""
     commits = [
         each.get("tag") or each.get("subject", "") for git in found.get("git", ()) for each in git.get("commits", ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from kargo_lab.conformance.cases import fill
 from kargo_lab.conformance.exchange import Exchange, over_http
 from kargo_lab.conformance.plans import Addresses, Plan, receiver_path
 from kargo_lab.conformance.requests import Request
-from kargo_lab.errors import LabError, ManifestError, Misfit
+from kargo_lab.errors import LabError, ManifestError, Misfit, UsageError
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
@@ -40,6 +41,16 @@ class ClusterSettings:
     borrow_cluster_config: bool = False
     timeout_seconds: float = 10.0
     setup_seconds: float = 600.0
+
+
+@attrs.frozen(kw_only=True)
+class ApiSettings:
+    """Where a target offers the lab API; the section `lab-api` of a target file. Times are already scaled."""
+
+    url: str
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    timeout_seconds: float = 10.0
+    setup_seconds: float = 120.0
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +75,7 @@ class TargetFile:
     path: str = ""
     digest: tuple[str, ...] = ()
     cluster: ClusterSettings | None = None
+    api: ApiSettings | None = None
 
 
 def read(path: Path) -> TargetFile:
@@ -105,6 +117,22 @@ def _target_file(document: Mapping[str, Any]) -> TargetFile:
         path=document.get("path", ""),
         digest=tuple(document.get("digest", ())),
         cluster=_cluster(document["kubernetes"], scale) if "kubernetes" in document else None,
+        api=_api(document["lab-api"], scale) if "lab-api" in document else None,
+    )
+
+
+def _api(section: Mapping[str, Any], scale: float) -> ApiSettings:
+    headers = dict(section.get("headers", {}))
+    token = section.get("token", "")
+    if (name := section.get("token-env")) is not None and not (token := os.environ.get(name, "")):
+        raise UsageError(f"the target file takes the token from {name}, but that is not set in the environment")
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return ApiSettings(
+        url=section["url"].rstrip("/"),
+        headers=headers,
+        timeout_seconds=scale * float(section.get("timeout-seconds", 10.0)),
+        setup_seconds=scale * float(section.get("setup-seconds", 120.0)),
     )
 
 
@@ -124,9 +152,7 @@ class Url:
 
     def __init__(self, file: TargetFile, profile: str) -> None:
         self.file, self.profile, self.name = file, profile, file.name
-        self.offers = frozenset(
-            name for name, offered in (("answer", file.answers), ("calls", file.calls)) if offered
-        )
+        self.offers = frozenset(name for name, offered in (("answer", file.answers), ("calls", file.calls)) if offered)
         self.features = file.features
         self.settle_seconds = file.settle_seconds
         scheme, _, rest = file.url.partition("://")
