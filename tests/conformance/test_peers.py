@@ -12,6 +12,7 @@ import json
 import re
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -22,8 +23,10 @@ import pytest
 import yaml
 
 from kargo_lab.conformance import suite, targets
-from kargo_lab.conformance.cases import for_profile, load
+from kargo_lab.conformance.cases import for_profile, load, select
 from kargo_lab.conformance.plans import Addresses, Plan, plan
+from kargo_lab.conformance.targets import url
+from kargo_lab.conformance.world import World
 from kargo_lab.serving import Server
 
 SHIPPED = Path(__file__).parents[2] / "docs" / "targets"
@@ -165,6 +168,22 @@ def test_one_that_lets_everybody_in_fails(peer: tuple[str, type[Flux | ArgoCd]],
     failed = {case["id"] for case in report["cases"] if case["status"] == "fail"}
     assert failed
     assert not any(case.endswith("/branch") for case in failed)
+
+
+@pytest.mark.parametrize(("wait", "configured_after", "least", "most"), [(20, 0.5, 0.5, 10), (0.6, 60, 0.6, 10)])
+def test_a_run_waits_for_the_manifests_as_long_as_its_file_says(
+    wait: float, configured_after: float, least: float, most: float
+) -> None:
+    file = url.TargetFile(name="x", url="http://127.0.0.1:1", wait_seconds=wait, settle_seconds=0.1)
+    with World() as world:
+        plans = [plan(case, world.addresses, 7) for case in select(every(), ("github/whole",))]
+        world.prepare(plans)
+        somebody = threading.Timer(configured_after, fetch, [plans, world.addresses])
+        somebody.start()
+        began = time.monotonic()
+        url.Url(file, "latest").open(plans, world)
+        somebody.cancel()
+        assert least <= time.monotonic() - began < most
 
 
 @pytest.mark.parametrize("name", [each.name for each in sorted(SHIPPED.glob("*.yaml"))])
