@@ -11,6 +11,7 @@ import pytest
 
 from kargo_lab.platforms.access import AccessRow
 from kargo_lab.platforms.oci.images import Artifact, Child, make_image, make_index
+from kargo_lab.sources import oci
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x")
 
@@ -84,3 +85,9 @@ def _child(name: str, place: int, child: Mapping[str, Any], docker: bool) -> Chi
 def scene() -> SimpleNamespace:
     """The functions above: test modules cannot import one another."""
     return SimpleNamespace(kinds=kinds, kind_of=kind_of, version=version, image=image, artifact=artifact)
+
+
+@pytest.fixture(autouse=True)
+def patient_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry without TLS says so at once, but on a crowded machine not within the 300 ms of lead that TLS has."""
+    monkeypatch.setattr(oci, "TLS_LEAD_SECONDS", 10.0)
