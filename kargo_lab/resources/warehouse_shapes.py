@@ -269,7 +269,8 @@ def no_twins(place: Place, key: Callable[[Place], Any], message: str, *below: st
 
 
 def _check_subscriptions(place: Place) -> None:
-    no_twins(place, _repository, "the same repository as the subscription")
+    if not place.report.profile.twin_subscriptions:
+        no_twins(place, _repository, "the same repository as the subscription")
     no_twins(place, lambda item: item.text("name"), "the same name as the subscription", "name")
 
 

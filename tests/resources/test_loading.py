@@ -243,6 +243,12 @@ def test_two_subscriptions_to_one_repository_are_refused(first: str, second: str
     assert "the same repository as the subscription in line 6" in misfits(warehouse(first, second))[0]
 
 
+def test_one_release_lets_two_subscriptions_to_one_repository_pass() -> None:
+    # Kargo v1.11.2, pkg/webhook/kubernetes/warehouse/webhook.go, addSub: it looks in a set that nothing is put into.
+    text = warehouse("image: {repoURL: nginx}", "image: {repoURL: nginx, constraint: ^1}")
+    assert len(loading.loads(text, profile=PROFILES["v1.11"]).warehouses[0].spec.subscriptions) == 2
+
+
 @pytest.mark.parametrize("release", ["v1.8", "v1.11"])
 def test_releases_before_names_refuse_a_named_subscription(release: str) -> None:
     named = {"name": "web", "image": {"repoURL": "r.example/web"}}
