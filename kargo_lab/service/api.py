@@ -30,6 +30,7 @@ PREFIX = "/lab/v1"
 REFRESH = "kargo.akuity.io/refresh"
 MOST_ROWS = 10_000
 MOST_BYTES = 4 * 1024**2  # of a body
+MOST_SECONDS = 31 * 86400  # of one step: somebody waits until all that falls due is done
 _LAB, _TOKEN = "KARGO_LAB", "KARGO_LAB_TOKEN"
 
 blueprint = Blueprint("lab", __name__, url_prefix=PREFIX)
@@ -298,8 +299,8 @@ def step() -> Response:
     if not isinstance(lab.clock, VirtualClock):
         raise Conflict("the clock is the wall's; only a virtual one can be moved")
     seconds = (request.get_json() or {}).get("seconds") if isinstance(request.get_json(), dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 10**9:
-        raise BadRequest('expected {"seconds": n} with n from 0 to 1000000000')
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
+        raise BadRequest(f'expected {{"seconds": n}} with n from 0 to {MOST_SECONDS}')
     passes = lab.run_until(lab.clock.monotonic() + seconds)
     return jsonify(time=lab.clock.now().isoformat(), passes=passes)
 

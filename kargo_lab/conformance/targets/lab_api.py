@@ -145,9 +145,10 @@ class Client:
             text = str(json.loads(body)["error"])
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
-        for value in self._settings.headers.values():
-            for secret in {value, value.removeprefix("Bearer ")} - {""}:
-                text = text.replace(secret, "***")
+        values = self._settings.headers.values()
+        secrets = {*values, *(value.removeprefix("Bearer ") for value in values)} - {""}
+        for secret in sorted(secrets, key=len, reverse=True):  # the longest first: another may be a part of it
+            text = text.replace(secret, "***")
         return f": {text[:500]}"
 
     def close(self) -> None:
