@@ -369,3 +369,20 @@ def schema_command(what: str) -> None:
 
     path = cases.SCHEMA.parent / f"{what}.schema.json"
     click.echo(path.read_text(encoding="utf-8"), nl=False)
+
+
+@group.command("openapi")
+@click.option("--whole", is_flag=True, help="All that the reference's API has, not only what the suite asks of others.")
+def openapi_command(whole: bool) -> None:
+    """Print the OpenAPI description of the lab API, which an implementation offers to be judged by `kind: lab-api`.
+
+    \b
+    Example:
+      kargo-lab conformance openapi > lab-api.yaml
+    """
+    import yaml
+
+    from kargo_lab.service import document
+
+    text = document.text() if whole else yaml.safe_dump(document.part(), sort_keys=False, allow_unicode=True)
+    click.echo(text, nl=False)
