@@ -40,6 +40,11 @@ DEFAULT_API_PORT = 8081
     type=click.FloatRange(min=0),
     help="The operator's minimum between polls, in seconds; Kargo's chart sets 300.",
 )
+@click.option(
+    "--registry-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Requests a second to one registry; else what the profile's Kargo allows itself.",
+)
 @click.option("--lean", is_flag=True, help="Ask sources as little as possible, which no Kargo does; see docs/lean.md.")
 @click.option("--promote", is_flag=True, help="Run Stages as well; their steps commit to real repositories.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more to stderr.")
@@ -56,6 +61,7 @@ def command(
     tls_cert: Path | None,
     tls_key: Path | None,
     minimum_seconds: float,
+    registry_rate: float | None,
     lean: bool,
     promote: bool,
     verbose: bool,
@@ -91,7 +97,9 @@ def command(
             profile=profile,
             store=Store(store),
             base_url=base_url or f"{scheme}://{listen}",
-            settings=OperatorSettings(minimum_interval_seconds=minimum_seconds, lean=lean),
+            settings=OperatorSettings(
+                minimum_interval_seconds=minimum_seconds, registry_rate_limit=registry_rate, lean=lean
+            ),
             environment=os.environ,
             promote=promote,
             sources=nearby.LOOPBACK if loopback_only else NETWORK,
