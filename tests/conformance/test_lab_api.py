@@ -267,3 +267,36 @@ def test_what_others_must_offer_stands_by_itself() -> None:
     held = {f"{section}/{name}" for section, each in document.part()["components"].items() for name in each}
     assert wanted <= held
     assert len(document.part()["paths"]) == 10
+
+
+def test_the_guides_target_file_fits(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "implementers-guide.md").read_text()
+    section = guide.partition("## Offer the lab API")[2].partition("\n## ")[0]
+    path = tmp_path / "my-target.yaml"
+    path.write_text(section.partition("```yaml\n")[2].partition("```")[0])
+    described = targets.file(str(path))
+    assert described is not None
+    assert described.api is not None
+    assert described.api.url.endswith(PREFIX)
+
+
+def test_all_kinds_of_targets_have_one_shape(tmp_path: Path) -> None:
+    by_hand = tmp_path / "by-hand.yaml"
+    by_hand.write_text("name: t\nurl: http://127.0.0.1:9\n")
+    cluster = tmp_path / "cluster.yaml"
+    cluster.write_text("name: t\nurl: http://127.0.0.1:9\nkind: kubernetes\nkubernetes: {context: c}\n")
+    names = ["reference", "reference-in-process", str(by_hand), str(cluster), file(tmp_path, "http://127.0.0.1:9")]
+    shape = {name for name in vars(targets.Target) if not name.startswith("_")} | set(targets.Target.__annotations__)
+    lacking = {name: {part for part in shape if not hasattr(targets.make(name, "latest"), part)} for name in names}
+    assert not any(lacking.values()), lacking
+
+
+# A token on the server ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claimed", ["", "Bearer", "Bearer other", f"Basic {TOKEN}", "Bearer \N{SNOWMAN}"])
+def test_who_does_not_know_the_token_is_not_let_in(claimed: str) -> None:
+    with Lab(clock=VirtualClock(), sources={}) as lab:
+        client = create_app(lab, token=TOKEN).test_client()
+        headers = {"Authorization": claimed.encode().decode("latin-1")} if claimed else {}
+        assert client.get(f"{PREFIX}/objects", headers=headers).status_code == 401
