@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +116,8 @@ def run_command(
         folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made shows now, not after the run
     command = "kargo-lab " + shlex.join(sys.argv[1:])
     header = suite.header(target, profile=profile, seed=seed, command=command, started=datetime.now(UTC), strict=strict)
-    document = suite.judge(chosen, header, jobs=jobs, reruns=rerun, progress=_bar(len(chosen)))
+    with _end_as_by_ctrl_c():
+        document = suite.judge(chosen, header, jobs=jobs, reruns=rerun, progress=_bar(len(chosen)))
     if folder is not None:
         for path in reports.write(folder, document):
             click.echo(f"wrote {path}", err=True)
@@ -121,6 +126,19 @@ def run_command(
     else:
         print_board(document)
     sys.exit(EXIT_STATUS[document["footer"]["outcome"]])
+
+
+@contextmanager
+def _end_as_by_ctrl_c() -> Iterator[None]:
+    """A run that is told to end (SIGTERM: a pipeline's time is over) takes away what it made, as after Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _bar(total: int) -> Any:
@@ -294,17 +312,36 @@ def manifests_command(
 )
 @click.option("--seed", default=7, show_default=True)
 @click.option("--list", "only_list", is_flag=True, help="List the faults and try none.")
+@click.option(
+    "--matrix", "whole", is_flag=True, help="Run every fault with every case, not only with those it touches."
+)
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the kill matrix as kills.json, kills.csv and kills.html here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def prove_command(patterns: tuple[str, ...], jobs: int, seed: int, only_list: bool, as_json: bool) -> None:
+def prove_command(
+    patterns: tuple[str, ...],
+    jobs: int,
+    seed: int,
+    only_list: bool,
+    whole: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
     """Run the suite on receivers that are wrong on purpose, and print which cases notice which fault.
 
     Exit status 1 if a fault survives, if a core case notices none, or if an absurd target passes a whole group.
+    Only a run of all faults can tell of core cases and groups.
 
     \b
-    Example:
+    Examples:
       kargo-lab conformance prove --select 'github-*'
+      kargo-lab conformance prove -n 2 --report proof
     """
-    from kargo_lab.conformance import proving
+    from kargo_lab.conformance import kills, proving
     from kargo_lab.conformance.board import print_proof, print_table
     from kargo_lab.conformance.faults import FAULTS
 
@@ -312,11 +349,13 @@ def prove_command(patterns: tuple[str, ...], jobs: int, seed: int, only_list: bo
         chosen = [FAULTS[name] for name in proving.names(patterns) if name in FAULTS]
         print_table(["fault", "what is wrong", "source"], [[each.name, each.says, each.source] for each in chosen])
         return
-    proof = proving.prove(patterns, processes=jobs, seed=seed, progress=_bar(len(proving.names(patterns))))
+    bar = _bar(len(proving.names(patterns)))
+    proof = proving.prove(patterns, processes=jobs, seed=seed, whole=whole, progress=bar)
+    if folder is not None:
+        for path in kills.write(folder, proof):
+            click.echo(f"wrote {path}", err=True)
     if as_json:
-        matrix = {trial.fault: list(trial.killers) for trial in proof.trials}
-        found = {"survivors": proof.survivors, "idle": proof.idle, "blind": proof.blind}
-        click.echo(json.dumps({"matrix": matrix, **{name: list(value) for name, value in found.items()}}, indent=1))
+        click.echo(json.dumps(kills.document(proof), indent=1))
     else:
         print_proof(proof)
     sys.exit(0 if proof.good else 1)

@@ -14,7 +14,6 @@ from rich.text import Text
 if TYPE_CHECKING:
     from kargo_lab.conformance.proving import Proof
 
-_SHOWN_KILLERS = 3
 _STYLES = {
     "pass": "green",
     "fail": "bold red",
@@ -114,29 +113,29 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], console: Co
 
 
 def print_proof(proof: Proof, console: Console | None = None) -> None:
-    """Print the kill matrix: each fault with the first cases that noticed it, then what is missing."""
+    """Print the kill matrix: how many cases of each group noticed each fault; then what is missing."""
     shown = console or Console()
-    rows = [
-        [
-            trial.fault,
-            str(len(trial.killers)) if trial.killers else "none",
-            ", ".join(trial.killers[:_SHOWN_KILLERS]) + (", ..." if len(trial.killers) > _SHOWN_KILLERS else ""),
-        ]
-        for trial in proof.trials
-    ]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("fault", no_wrap=True)
     table.add_column("cases", justify="right")
     table.add_column("noticed by")
-    for row in rows:
-        table.add_row(*map(escape, row))
+    for trial in proof.trials:
+        groups = ", ".join(f"{group} {count}" for group, count in trial.groups.items())
+        table.add_row(
+            trial.fault, f"{len(trial.killers)}/{len(trial.judged)}", groups or Text("nobody", _STYLES["fail"])
+        )
     shown.print(table)
     for what, found in (
         ("survived", proof.survivors),
         ("core case that notices no fault", proof.idle),
         ("group in which an absurd target passes", proof.blind),
+        ("error of the suite", tuple(f"{trial.fault}: {each}" for trial in proof.trials for each in trial.errors)),
     ):
         for name in found:
             shown.print(Text(f"{what}: {name}", style=_STYLES["fail"]))
     caught, everything = len(proof.trials) - len(proof.survivors), len(proof.trials)
-    shown.print(f"{caught} of {everything} faults caught by {len(proof.cases)} cases")
+    idle = f"; {len(proof.idle)} core cases are idle" if proof.complete else ""
+    shown.print(
+        f"{caught} of {everything} faults caught by {len(proof.cases)} cases{idle}; "
+        f"{proof.processor_seconds:.0f} s of processor time"
+    )

@@ -1,18 +1,22 @@
 """Proof that the suite catches faults: the kill matrix over receivers that are wrong on purpose.
 
 A fault is run against the cases that can notice it, as its `touches` say; one that survives those is run
-against all others before it is called a survivor, so that the shortcut saves time and changes no verdict.
-Only a case that passes with the reference as it is and fails with the fault counts as a kill; an error of
+against all others before it is called a survivor, and a core case that has noticed nothing is run with all
+other faults before it is called idle. So the shortcut saves time and changes no verdict; with `whole` there
+is none. Only a case that passes with the reference as it is and fails with the fault counts as a kill; an error of
 ours does not. Each fault runs in a process of its own, since it may replace functions.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from itertools import repeat
 
 import attrs
 
@@ -37,8 +41,25 @@ class Trial:
     fault: str
     killers: tuple[str, ...]
     errors: tuple[str, ...]
-    judged: int
+    judged: frozenset[str] = attrs.field(repr=False)  # the cases that it was run against
     seconds: float
+    processor_seconds: float  # of its process and all that this one started
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """How many cases of each group noticed the fault."""
+        return dict(Counter(case.partition("/")[0] for case in self.killers))
+
+    def joined(self, later: Trial) -> Trial:
+        """Both trials of the same fault as one."""
+        return Trial(
+            fault=self.fault,
+            killers=(*self.killers, *later.killers),
+            errors=(*self.errors, *later.errors),
+            judged=self.judged | later.judged,
+            seconds=self.seconds + later.seconds,
+            processor_seconds=self.processor_seconds + later.processor_seconds,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +97,16 @@ class Proof:
             if not any(killer.startswith(f"{group}/") for killer in trial.killers)
         )
 
+    @staticmethod
+    def says(fault: str) -> str:
+        """What is wrong with a receiver of this name."""
+        return FAULTS[fault].says if fault in FAULTS else "Answers every request alike"
+
+    @property
+    def processor_seconds(self) -> float:
+        """What all trials cost together, the reference's own not counted."""
+        return sum(trial.processor_seconds for trial in self.trials)
+
     @property
     def good(self) -> bool:
         """Whether the suite is proved."""
@@ -98,26 +129,47 @@ def names(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def prove(
-    patterns: Sequence[str] = (), *, processes: int = 2, seed: int = 7, progress: Progress | None = None
+    patterns: Sequence[str] = (),
+    *,
+    processes: int = 2,
+    seed: int = 7,
+    whole: bool = False,
+    progress: Progress | None = None,
 ) -> Proof:
     """Try the faults that the patterns name, in so many processes at a time.
 
-    Raises UsageError if the reference itself does not pass: then nothing can be proved.
+    `whole` runs each against every case. Raises UsageError if the reference itself does not pass: then
+    nothing can be proved.
     """
-    chosen = names(patterns)
+    chosen, complete = names(patterns), not patterns
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.preloaded"])
-    trials: list[Trial] = []
     with ProcessPoolExecutor(processes, mp_context=context, max_tasks_per_child=1) as pool:
         profiles = sorted({fault.profile for fault in FAULTS.values() if fault.name in chosen} | {"latest"})
-        right = list(pool.map(judge, [NONE] * len(profiles), profiles, [seed] * len(profiles)))
+        right = list(pool.map(judge, repeat(NONE), profiles, repeat(seed)))
         if wrong := [case for trial in right for case in (*trial.killers, *trial.errors)]:
             raise UsageError(f"the reference itself fails {', '.join(wrong[:5])}; nothing can be proved with it")
-        for trial in pool.map(judge, chosen, ["latest"] * len(chosen), [seed] * len(chosen)):
-            trials.append(trial)
+        trials: dict[str, Trial] = {}
+        for trial in pool.map(judge, chosen, repeat("latest"), repeat(seed), repeat(whole)):
+            trials[trial.fault] = trial
             if progress is not None:
                 progress(trial, len(trials), len(chosen))
-    return Proof(trials=tuple(trials), cases=holding("latest"), complete=not patterns)
+        proof = Proof(trials=tuple(trials.values()), cases=holding("latest"), complete=complete)
+        for trial in _second_chances(pool, proof, seed, processes):
+            trials[trial.fault] = trials[trial.fault].joined(trial)
+    return Proof(trials=tuple(trials.values()), cases=holding("latest"), complete=complete)
+
+
+def _second_chances(pool: ProcessPoolExecutor, proof: Proof, seed: int, at_once: int) -> Iterator[Trial]:
+    """Core cases that have noticed nothing, with the faults that they were not run with; until none is left."""
+    idle = set(proof.idle)
+    untried = [trial for trial in proof.trials if trial.fault not in ABSURD and idle - trial.judged]
+    while idle and untried:
+        now, untried = untried[:at_once], untried[at_once:]
+        wanted = [tuple(sorted(idle - trial.judged)) for trial in now]
+        for trial in pool.map(judge_only, [trial.fault for trial in now], wanted, repeat(seed)):
+            idle -= set(trial.killers)
+            yield trial
 
 
 @cache
@@ -126,20 +178,41 @@ def holding(profile: str) -> tuple[Case, ...]:
     return case_files.for_profile(case_files.load(), profile)
 
 
-def judge(name: str, profile: str, seed: int) -> Trial:
-    """One fault against the cases that can notice it, then against the others if nobody has."""
-    began = time.monotonic()
+def judge(name: str, profile: str, seed: int, whole: bool = False) -> Trial:
+    """One fault against the cases that can notice it, then against the others if nobody has, or if all are wanted."""
     fault = FAULTS.get(name)
     every = holding(fault.profile if fault else profile)
-    likely = case_files.select(every, fault.touches) if fault and fault.touches else every
-    likely_ids = {case.id for case in likely}
-    killers, errors = _noticed(name, fault, likely, profile, seed)
-    judged = len(likely)
-    if not killers and len(likely) < len(every):
-        rest = tuple(case for case in every if case.id not in likely_ids)
-        killers, more = _noticed(name, fault, rest, profile, seed)
-        errors, judged = (*errors, *more), len(every)
-    return Trial(fault=name, killers=killers, errors=errors, judged=judged, seconds=round(time.monotonic() - began, 2))
+    likely = case_files.select(every, fault.touches) if fault and fault.touches and not whole else every
+    trial = _trial(name, fault, likely, profile, seed)
+    if not trial.killers and len(likely) < len(every):
+        rest = tuple(case for case in every if case.id not in trial.judged)
+        return trial.joined(_trial(name, fault, rest, profile, seed))
+    return trial
+
+
+def judge_only(name: str, ids: Sequence[str], seed: int) -> Trial:
+    """One fault against these cases and no others."""
+    fault = FAULTS[name]
+    cases = tuple(case for case in holding(fault.profile) if case.id in ids)
+    return _trial(name, fault, cases, fault.profile, seed)
+
+
+def _trial(name: str, fault: Fault | None, cases: Sequence[Case], profile: str, seed: int) -> Trial:
+    began, used = time.monotonic(), _processor_seconds()
+    killers, errors = _noticed(name, fault, cases, profile, seed)
+    return Trial(
+        fault=name,
+        killers=killers,
+        errors=errors,
+        judged=frozenset(case.id for case in cases),
+        seconds=round(time.monotonic() - began, 2),
+        processor_seconds=round(_processor_seconds() - used, 2),
+    )
+
+
+def _processor_seconds() -> float:
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in spent)
 
 
 def _noticed(

@@ -1,0 +1,78 @@
+"""The kill matrix as a document: for programs, for a spreadsheet, and for whoever wants to look."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from kargo_lab.conformance.page import TEMPLATES
+
+if TYPE_CHECKING:
+    from kargo_lab.conformance.proving import Proof
+
+
+def document(proof: Proof) -> dict[str, Any]:
+    """All that was found out. What was not run with a fault is missing from its `judged` count."""
+    return {
+        "good": proof.good,
+        "complete": proof.complete,
+        "survivors": list(proof.survivors),
+        "idle": list(proof.idle),
+        "blind": list(proof.blind),
+        "faults": [
+            {
+                "name": trial.fault,
+                "says": proof.says(trial.fault),
+                "judged": len(trial.judged),
+                "killers": list(trial.killers),
+                "errors": list(trial.errors),
+                "seconds": trial.seconds,
+                "processor_seconds": trial.processor_seconds,
+            }
+            for trial in proof.trials
+        ],
+    }
+
+
+def table(proof: Proof) -> str:
+    """CSV: a row for each fault, a column for each case that noticed any; 1 noticed, 0 did not, empty was not run."""
+    cases = sorted({case for trial in proof.trials for case in trial.killers})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["fault", *cases])
+    for trial in proof.trials:
+        killers = set(trial.killers)
+        writer.writerow([trial.fault, *("" if case not in trial.judged else int(case in killers) for case in cases)])
+    return text.getvalue()
+
+
+def page(proof: Proof) -> str:
+    """HTML in one file: a row for each fault, a column for each group of cases, and the cases of each row to unfold."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    groups = sorted({group for trial in proof.trials for group in trial.groups})
+    rows = [(trial, proof.says(trial.fault), trial.groups) for trial in proof.trials]
+    return environment.get_template("kills.html").render(proof=proof, groups=groups, rows=rows)
+
+
+def write(folder: Path, proof: Proof) -> list[Path]:
+    """Write `kills.json`, `kills.csv` and `kills.html` into the folder, and say where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "kills.json": json.dumps(document(proof), indent=1) + "\n",
+        "kills.csv": table(proof),
+        "kills.html": page(proof),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
