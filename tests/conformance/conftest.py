@@ -12,12 +12,18 @@ import copy
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import attrs
 import pytest
+import yaml
+
+from kargo_lab.conformance.targets import url
+from kargo_lab.conformance.targets.kubernetes import Kubernetes
+from kargo_lab.serving import Server
 
 KINDS = {
     "namespaces": "Namespace",
@@ -57,6 +63,7 @@ class ApiServer:
     answer: Callable[[Call], tuple[int, Any] | None] = lambda _: None
     with_kargo: bool = True
     page: int = 3
+    stalled: bool = False  # no controller does anything
     lock: Any = attrs.field(factory=threading.RLock)
 
     def add(self, kind: str, name: str, namespace: str = "", **rest: Any) -> dict[str, Any]:
@@ -151,7 +158,9 @@ class ApiServer:
 
     def _reconcile(self, key: tuple[str, str, str]) -> None:
         """What Kargo's controllers would write to the status."""
-        kind, namespace, name = key
+        if self.stalled:
+            return
+        kind, namespace, _ = key
         document = self.objects[key]
         token = (document["metadata"].get("annotations") or {}).get("kargo.akuity.io/refresh", "")
         status: dict[str, Any] = {"lastHandledRefresh": token} if token else {}
@@ -174,7 +183,6 @@ class ApiServer:
         else:
             return
         document["status"] = status
-        del name
 
     def _entry(self, receiver: dict[str, Any], project: str, home: str) -> dict[str, str] | None:
         kind = next(key for key in receiver if key != "name")
@@ -211,3 +219,50 @@ def api() -> ApiServer:
     api.add("Namespace", "default")
     api.add("Namespace", "kargo-system-resources")
     return api
+
+
+@attrs.frozen
+class Room:
+    """A stand-in that serves, and target files that lead to it."""
+
+    api: ApiServer
+    url: str
+    folder: Path
+
+    def file(self, **section: Any) -> Path:
+        path = self.folder / "target.yaml"
+        section = {"context": "lab", "kubeconfig": str(self.folder / "kubeconfig"), "setup-seconds": 5, **section}
+        document = {"name": "Kargo", "kind": "kubernetes", "url": self.url, "settle-seconds": 2, "kubernetes": section}
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def target(self, *, run: str = "", **section: Any) -> Kubernetes:
+        return Kubernetes(url.read(self.file(**section)), "v1.11", run=run)
+
+    def kubeconfig(self, address: str) -> None:
+        (self.folder / "kubeconfig").write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "somebody-elses",
+                    "clusters": [{"name": "lab", "cluster": {"server": address}}],
+                    "users": [{"name": "lab", "user": {"token": "canary-token"}}],
+                    "contexts": [
+                        {"name": name, "context": {"cluster": "lab", "user": "lab"}}
+                        for name in ("lab", "somebody-elses")
+                    ],
+                }
+            )
+        )
+
+
+@pytest.fixture
+def room(tmp_path: Path, api: ApiServer) -> Iterator[Room]:
+    server = Server(api).start()
+    room = Room(api, server.url, tmp_path)
+    room.kubeconfig(server.url)
+    try:
+        yield room
+    finally:
+        server.stop()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -26,7 +26,6 @@ from kargo_lab.conformance.targets import make, url
 from kargo_lab.conformance.targets.kubernetes import Kubernetes
 from kargo_lab.conformance.world import World
 from kargo_lab.errors import LabError, ManifestError, UnfitError, UsageError
-from kargo_lab.serving import Server
 
 CASES = ("github/push/branch", "github/push/answer", "scopes/namespaces/*/cluster")
 every = cache(load)
@@ -36,54 +35,7 @@ def plans(*patterns: str) -> list[Plan]:
     return [plan(case, USUAL_ADDRESSES, 7) for case in select(every(), patterns or CASES)]
 
 
-@attrs.frozen
-class Room:
-    """A stand-in that serves, and target files that lead to it."""
-
-    api: Any  # the stand-in of conftest.py
-    url: str
-    folder: Path
-
-    def file(self, **section: Any) -> Path:
-        path = self.folder / "target.yaml"
-        section = {"context": "lab", "kubeconfig": str(self.folder / "kubeconfig"), "setup-seconds": 5, **section}
-        document = {"name": "Kargo", "kind": "kubernetes", "url": self.url, "settle-seconds": 2, "kubernetes": section}
-        path.write_text(yaml.safe_dump(document))
-        return path
-
-    def target(self, *, run: str = "", **section: Any) -> Kubernetes:
-        return Kubernetes(url.read(self.file(**section)), "v1.11", run=run)
-
-    def kubeconfig(self, address: str) -> None:
-        (self.folder / "kubeconfig").write_text(
-            yaml.safe_dump(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "somebody-elses",
-                    "clusters": [{"name": "lab", "cluster": {"server": address}}],
-                    "users": [{"name": "lab", "user": {"token": "canary-token"}}],
-                    "contexts": [
-                        {"name": name, "context": {"cluster": "lab", "user": "lab"}}
-                        for name in ("lab", "somebody-elses")
-                    ],
-                }
-            )
-        )
-
-
-@pytest.fixture
-def room(tmp_path: Path, api: Any) -> Iterator[Room]:
-    server = Server(api).start()
-    room = Room(api, server.url, tmp_path)
-    room.kubeconfig(server.url)
-    try:
-        yield room
-    finally:
-        server.stop()
-
-
-def opened(room: Room, *patterns: str, run: str = "", **section: Any) -> tuple[Kubernetes, list[Plan]]:
+def opened(room: Any, *patterns: str, run: str = "", **section: Any) -> tuple[Kubernetes, list[Plan]]:
     target, chosen = room.target(run=run, **section), plans(*patterns)
     target.open(chosen, World())
     return target, chosen
@@ -99,7 +51,7 @@ BEFORE = {("Namespace", "", "default"), ("Namespace", "", "kargo-system-resource
 # Who is asked
 
 
-def test_a_target_file_without_a_context_is_refused(room: Room) -> None:
+def test_a_target_file_without_a_context_is_refused(room: Any) -> None:
     path = room.file()
     document = yaml.safe_load(path.read_text())
     del document["kubernetes"]["context"]
@@ -108,7 +60,7 @@ def test_a_target_file_without_a_context_is_refused(room: Room) -> None:
         url.read(path)
 
 
-def test_a_kubernetes_target_without_its_section_is_refused(room: Room) -> None:
+def test_a_kubernetes_target_without_its_section_is_refused(room: Any) -> None:
     path = room.file()
     document = yaml.safe_load(path.read_text())
     del document["kubernetes"]
@@ -117,28 +69,28 @@ def test_a_kubernetes_target_without_its_section_is_refused(room: Room) -> None:
         url.read(path)
 
 
-def test_an_unknown_context_is_refused_and_the_current_one_not_taken(room: Room) -> None:
+def test_an_unknown_context_is_refused_and_the_current_one_not_taken(room: Any) -> None:
     with pytest.raises(UsageError, match="'elsewhere' cannot be used"):
         room.target(context="elsewhere").open(plans(), World())
     assert room.api.calls == []
 
 
-def test_a_missing_kubeconfig_is_named(room: Room) -> None:
+def test_a_missing_kubeconfig_is_named(room: Any) -> None:
     with pytest.raises(UsageError, match="there is no kubeconfig /nowhere"):
         room.target(kubeconfig="/nowhere").open(plans(), World())
 
 
-def test_without_the_package_the_extra_is_named(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_extra_is_named(room: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(UsageError, match=r"pip install 'kargo-lab\[kubernetes\]'"):
         room.target().open(plans(), World())
 
 
-def test_the_target_file_makes_this_target(room: Room) -> None:
+def test_the_target_file_makes_this_target(room: Any) -> None:
     assert isinstance(make(str(room.file()), "v1.11"), Kubernetes)
 
 
-def test_a_cluster_without_kargo_is_refused(room: Room) -> None:
+def test_a_cluster_without_kargo_is_refused(room: Any) -> None:
     room.api.with_kargo = False
     with pytest.raises(UsageError, match="is Kargo installed"):
         room.target().open(plans(), World())
@@ -147,7 +99,7 @@ def test_a_cluster_without_kargo_is_refused(room: Room) -> None:
 # What is written
 
 
-def test_every_object_is_rehearsed_before_any_is_written_but_empty_namespaces(room: Room) -> None:
+def test_every_object_is_rehearsed_before_any_is_written_but_empty_namespaces(room: Any) -> None:
     opened(room)
     writes = [(index, call) for index, call in enumerate(room.api.calls) if call.writes and call.kind != "Namespace"]
     rehearsals = [(index, call) for index, call in enumerate(room.api.calls) if call.rehearsed]
@@ -156,27 +108,27 @@ def test_every_object_is_rehearsed_before_any_is_written_but_empty_namespaces(ro
     assert {(call.kind, call.namespace, call.name) for _, call in writes} <= rehearsed
 
 
-def test_a_namespace_is_rehearsed_before_it_is_made(room: Room) -> None:
+def test_a_namespace_is_rehearsed_before_it_is_made(room: Any) -> None:
     opened(room)
     kinds = [call.rehearsed for call in room.api.calls if call.kind == "Namespace" and call.method == "POST"]
     assert kinds == sorted(kinds, reverse=True)
     assert True in kinds
 
 
-def test_namespaces_and_projects_bear_the_runs_label(room: Room) -> None:
+def test_namespaces_and_projects_bear_the_runs_label(room: Any) -> None:
     opened(room, run="r1")
     tops = [room.api.objects[key] for key in ours(room.api) if key[0] in ("Namespace", "Project", "ClusterConfig")]
     assert len(tops) >= 3
     assert {each["metadata"]["labels"][leftovers.RUN] for each in tops} == {"r1"}
 
 
-def test_a_namespace_is_labelled_as_a_projects_so_that_kargo_adopts_it(room: Room) -> None:
+def test_a_namespace_is_labelled_as_a_projects_so_that_kargo_adopts_it(room: Any) -> None:
     opened(room)
     labels = room.api.objects[("Namespace", "", "kargo-lab")]["metadata"]["labels"]
     assert labels["kargo.akuity.io/project"] == "true"
 
 
-def test_a_clusters_secret_lies_where_the_file_says(room: Room) -> None:
+def test_a_clusters_secret_lies_where_the_file_says(room: Any) -> None:
     room.api.add("Namespace", "older")
     opened(room, "scopes/namespaces/*/cluster", **{"secrets-namespace": "older"})
     assert {
@@ -187,7 +139,7 @@ def test_a_clusters_secret_lies_where_the_file_says(room: Room) -> None:
 # What is never touched
 
 
-def test_closing_leaves_the_cluster_as_it_was(room: Room) -> None:
+def test_closing_leaves_the_cluster_as_it_was(room: Any) -> None:
     before = json.dumps({"/".join(key): value for key, value in room.api.objects.items()}, sort_keys=True)
     target, _ = opened(room)
     assert ours(room.api)
@@ -195,7 +147,7 @@ def test_closing_leaves_the_cluster_as_it_was(room: Room) -> None:
     assert json.dumps({"/".join(key): value for key, value in room.api.objects.items()}, sort_keys=True) == before
 
 
-def test_only_what_bears_the_runs_label_is_deleted(room: Room) -> None:
+def test_only_what_bears_the_runs_label_is_deleted(room: Any) -> None:
     target, _ = opened(room)
     room.api.add("Namespace", "theirs")
     room.api.add("Secret", "theirs", "kargo-system-resources")
@@ -208,7 +160,7 @@ def test_only_what_bears_the_runs_label_is_deleted(room: Room) -> None:
     assert ("Secret", "kargo-system-resources", "theirs") in room.api.objects
 
 
-def test_what_lost_its_label_meanwhile_is_left(room: Room) -> None:
+def test_what_lost_its_label_meanwhile_is_left(room: Any) -> None:
     target, _ = opened(room, "github/push/branch")
     room.api.objects[("Namespace", "", "kargo-lab")]["metadata"]["labels"].pop(leftovers.RUN)
     room.api.objects[("Project", "", "kargo-lab")]["metadata"]["labels"].pop(leftovers.RUN)
@@ -216,21 +168,21 @@ def test_what_lost_its_label_meanwhile_is_left(room: Room) -> None:
     assert ("Namespace", "", "kargo-lab") in room.api.objects
 
 
-def test_a_namespace_of_the_same_name_is_refused_before_anything_is_rehearsed(room: Room) -> None:
+def test_a_namespace_of_the_same_name_is_refused_before_anything_is_rehearsed(room: Any) -> None:
     room.api.add("Namespace", "kargo-lab")
     with pytest.raises(UsageError, match="Namespace kargo-lab is there already, and not ours"):
         room.target().open(plans(), World())
     assert {call.method for call in room.api.calls} == {"GET"}
 
 
-def test_a_leftover_is_told_from_somebody_elses(room: Room) -> None:
+def test_a_leftover_is_told_from_somebody_elses(room: Any) -> None:
     room.api.add("Namespace", "kargo-lab", metadata={"labels": {leftovers.RUN: "older"}})
     with pytest.raises(UsageError, match="left over from run older"):
         room.target().open(plans(), World())
 
 
 @pytest.mark.parametrize("mode", ["refuse", None])
-def test_a_clusterconfig_that_is_not_ours_is_left_alone(room: Room, mode: str | None) -> None:
+def test_a_clusterconfig_that_is_not_ours_is_left_alone(room: Any, mode: str | None) -> None:
     theirs = room.api.add("ClusterConfig", "cluster", spec={"webhookReceivers": [{"name": "theirs", "github": {}}]})
     target, chosen = opened(room, **({"cluster-config": mode} if mode else {}))
     assert not [call for call in room.api.calls if call.kind == "ClusterConfig" and call.method != "GET"]
@@ -241,7 +193,7 @@ def test_a_clusterconfig_that_is_not_ours_is_left_alone(room: Room, mode: str | 
     assert room.api.objects[("ClusterConfig", "", "cluster")] == theirs
 
 
-def test_a_borrowed_clusterconfig_is_given_back(room: Room) -> None:
+def test_a_borrowed_clusterconfig_is_given_back(room: Any) -> None:
     receiver = {"name": "theirs", "github": {"secretRef": {"name": "theirs"}}}
     room.api.add("ClusterConfig", "cluster", spec={"webhookReceivers": [receiver]})
     target, chosen = opened(room, **{"cluster-config": "borrow"})
@@ -273,7 +225,7 @@ def fails_at(kind: str, number: int, status: int = 500) -> Any:
 @pytest.mark.parametrize(
     ("kind", "number"), [("Namespace", 2), ("Project", 1), ("Secret", 1), ("Warehouse", 3), ("ProjectConfig", 1)]
 )
-def test_a_setup_that_breaks_off_is_cleaned_up(room: Room, kind: str, number: int) -> None:
+def test_a_setup_that_breaks_off_is_cleaned_up(room: Any, kind: str, number: int) -> None:
     room.api.answer = fails_at(kind, number)
     target = room.target()
     with pytest.raises(ClusterError, match="500, the API server is in trouble"):
@@ -283,7 +235,7 @@ def test_a_setup_that_breaks_off_is_cleaned_up(room: Room, kind: str, number: in
     assert ours(room.api) == []
 
 
-def test_what_a_killed_run_left_is_found_by_its_label_and_taken_away(room: Room) -> None:
+def test_what_a_killed_run_left_is_found_by_its_label_and_taken_away(room: Any) -> None:
     opened(room, run="killed")  # and never closed
     room.api.add("Namespace", "theirs")
     found = CliRunner().invoke(main, ["conformance", "leftovers", "--target", str(room.file())])
@@ -295,19 +247,40 @@ def test_what_a_killed_run_left_is_found_by_its_label_and_taken_away(room: Room)
     assert ours(room.api) == [("Namespace", "", "theirs")]
 
 
-def test_a_clusterconfig_that_a_killed_run_borrowed_is_given_back(room: Room) -> None:
+def test_a_clusterconfig_that_a_killed_run_borrowed_is_given_back(room: Any) -> None:
     room.api.add("ClusterConfig", "cluster", spec={"webhookReceivers": []})
     opened(room, "scopes/namespaces/*/cluster", **{"cluster-config": "borrow"})
     CliRunner().invoke(main, ["conformance", "leftovers", "--target", str(room.file()), "--delete"])
     assert room.api.objects[("ClusterConfig", "", "cluster")]["spec"]["webhookReceivers"] == []
 
 
-def test_no_leftovers_is_said_and_good(room: Room) -> None:
+def test_a_run_that_is_told_to_end_takes_away_what_it_made(room: Any) -> None:
+    made = threading.Event()
+
+    def stalls(call: Any) -> tuple[int, Any] | None:
+        if call.kind == "Warehouse" and call.writes:
+            made.set()
+        return None
+
+    room.api.answer, room.api.stalled = stalls, True
+    command = [sys.executable, "-c", "from kargo_lab.cli import main; main()", "conformance", "run"]
+    run = subprocess.Popen(
+        [*command, "--target", str(room.file(**{"setup-seconds": 60})), "--select", "github/push/branch"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert made.wait(20)
+    run.send_signal(signal.SIGTERM)
+    run.wait(20)
+    assert ours(room.api) == []
+
+
+def test_no_leftovers_is_said_and_good(room: Any) -> None:
     found = CliRunner().invoke(main, ["conformance", "leftovers", "--target", str(room.file())])
     assert (found.exit_code, found.stdout) == (0, "")
 
 
-def test_what_cannot_be_taken_away_is_said(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_taken_away_is_said(room: Any, caplog: pytest.LogCaptureFixture) -> None:
     target, _ = opened(room, "github/push/branch", **{"setup-seconds": 0.3})
     room.api.answer = lambda call: (403, "no") if call.method == "DELETE" else None
     with caplog.at_level(logging.WARNING):
@@ -329,7 +302,7 @@ def test_what_cannot_be_taken_away_is_said(room: Room, caplog: pytest.LogCapture
         (503, "the API server is in trouble"),
     ],
 )
-def test_a_refusal_of_the_whole_run_is_one_clear_sentence(room: Room, status: int, said: str) -> None:
+def test_a_refusal_of_the_whole_run_is_one_clear_sentence(room: Any, status: int, said: str) -> None:
     room.api.answer = lambda call: (status, "forbidden: a reason") if call.kind == "Warehouse" else None
     target = room.target()
     with pytest.raises(ClusterError) as caught:
@@ -342,7 +315,7 @@ def test_a_refusal_of_the_whole_run_is_one_clear_sentence(room: Room, status: in
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_an_object_that_does_not_fit_costs_its_case_and_no_other(room: Room, status: int) -> None:
+def test_an_object_that_does_not_fit_costs_its_case_and_no_other(room: Any, status: int) -> None:
     bad, good = plans("github/push/branch", "github/push/answer")
 
     def answer(call: Any) -> tuple[int, str] | None:
@@ -360,7 +333,7 @@ def test_an_object_that_does_not_fit_costs_its_case_and_no_other(room: Room, sta
     assert target.path(good) == receiver_path(good)
 
 
-def test_a_case_that_was_not_taken_is_skipped_with_the_reason(room: Room) -> None:
+def test_a_case_that_was_not_taken_is_skipped_with_the_reason(room: Any) -> None:
     room.api.answer = lambda call: (422, "the reason") if call.kind == "Warehouse" else None
     cases = select(every(), ("github/push/branch",))
     with World() as world:
@@ -371,7 +344,7 @@ def test_a_case_that_was_not_taken_is_skipped_with_the_reason(room: Room) -> Non
     assert "the reason" in result.sentence
 
 
-def test_an_api_server_that_hangs_is_given_up(room: Room) -> None:
+def test_an_api_server_that_hangs_is_given_up(room: Any) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     room.kubeconfig(f"http://127.0.0.1:{listener.getsockname()[1]}")
     began = time.monotonic()
@@ -380,20 +353,20 @@ def test_an_api_server_that_hangs_is_given_up(room: Room) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_an_api_server_that_is_not_there_is_said(room: Room) -> None:
+def test_an_api_server_that_is_not_there_is_said(room: Any) -> None:
     room.kubeconfig("http://127.0.0.1:1")
     with pytest.raises(ClusterError, match="could not be reached"):
         room.target().open(plans(), World())
 
 
 @pytest.mark.parametrize("garbage", [b"<html>login</html>", b"[1]", b"\xff"])
-def test_an_answer_that_is_no_json_object_is_said(room: Room, garbage: bytes) -> None:
+def test_an_answer_that_is_no_json_object_is_said(room: Any, garbage: bytes) -> None:
     room.api.answer = lambda call: (200, garbage) if call.kind == "Namespace" else None
     with pytest.raises(ClusterError, match="answered, but not with JSON"):
         room.target().open(plans(), World())
 
 
-def test_a_controller_that_does_not_sync_is_named(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_that_does_not_sync_is_named(room: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(room.api), "_reconcile", lambda *_: None)
     with pytest.raises(LabError, match="is Kargo's management controller running"):
         opened(room, "github/push/branch", **{"setup-seconds": 0.3})
@@ -402,7 +375,7 @@ def test_a_controller_that_does_not_sync_is_named(room: Room, monkeypatch: pytes
 # Secrets
 
 
-def test_no_secret_is_in_a_message_log_or_repr(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_in_a_message_log_or_repr(room: Any, caplog: pytest.LogCaptureFixture) -> None:
     each = plans("github/push/branch")[0]
     secret = each.secret.decode()
     room.api.answer = lambda call: (
@@ -422,14 +395,14 @@ def test_no_secret_is_in_a_message_log_or_repr(room: Room, caplog: pytest.LogCap
 # What is seen
 
 
-def test_a_path_is_the_one_in_the_status_below_the_urls_own(room: Room) -> None:
+def test_a_path_is_the_one_in_the_status_below_the_urls_own(room: Any) -> None:
     target, chosen = opened(room)
     assert {target.path(each) for each in chosen if each.receiver} == {
         receiver_path(each) for each in chosen if each.receiver
     }
 
 
-def test_state_is_read_from_annotation_and_status(room: Room) -> None:
+def test_state_is_read_from_annotation_and_status(room: Any) -> None:
     target, (each,) = opened(room, "github/push/branch")
     short, key = next(iter(each.warehouses.items()))
     namespace, _, name = key.partition("/")
@@ -441,7 +414,7 @@ def test_state_is_read_from_annotation_and_status(room: Room) -> None:
     assert seen["receiver"]["url"].startswith("http://kargo.example/github/")
 
 
-def test_freight_is_counted_by_its_origin_over_all_pages(room: Room) -> None:
+def test_freight_is_counted_by_its_origin_over_all_pages(room: Any) -> None:
     target, (each, *_) = opened(room, "freight/*")
     short, key = next(iter(each.warehouses.items()))
     namespace, _, name = key.partition("/")
@@ -451,7 +424,7 @@ def test_freight_is_counted_by_its_origin_over_all_pages(room: Room) -> None:
     assert target.state(each)["freight"][short] == 5
 
 
-def test_settling_waits_for_the_last_token_and_no_longer_than_told(room: Room) -> None:
+def test_settling_waits_for_the_last_token_and_no_longer_than_told(room: Any) -> None:
     target, (each,) = opened(room, "github/push/branch")
     key = next(iter(each.warehouses.values()))
     warehouse = room.api.objects[("Warehouse", *key.split("/"))]
@@ -461,7 +434,7 @@ def test_settling_waits_for_the_last_token_and_no_longer_than_told(room: Room) -
     assert 1.9 < time.monotonic() - began < 4
 
 
-def test_a_rotated_secret_moves_the_path_with_the_next_sync(room: Room) -> None:
+def test_a_rotated_secret_moves_the_path_with_the_next_sync(room: Any) -> None:
     target, (each,) = opened(room, "github/push/branch")
     before = target.path(each)
     target.change(each, {"secret": "another"})
@@ -470,19 +443,19 @@ def test_a_rotated_secret_moves_the_path_with_the_next_sync(room: Room) -> None:
     assert target.path(each) != before
 
 
-def test_a_removed_secret_takes_the_entry_out_of_the_status(room: Room) -> None:
+def test_a_removed_secret_takes_the_entry_out_of_the_status(room: Any) -> None:
     target, (each,) = opened(room, "github/push/branch")
     target.change(each, {"secret": None, "resync": True})
     assert target.state(each)["receiver"] is None
 
 
-def test_time_cannot_be_moved_on_a_cluster(room: Room) -> None:
+def test_time_cannot_be_moved_on_a_cluster(room: Any) -> None:
     target, (each,) = opened(room, "github/push/branch")
     with pytest.raises(LabError, match="cannot change 'poll'"):
         target.change(each, {"poll": {"seconds": 1}})
 
 
-def test_lists_are_read_page_by_page(room: Room) -> None:
+def test_lists_are_read_page_by_page(room: Any) -> None:
     for number in range(10):
         room.api.add("Secret", f"s{number}", "default")
     cluster = Cluster.connect(kubeconfig=str(room.folder / "kubeconfig"), context="lab", timeout_seconds=5)
