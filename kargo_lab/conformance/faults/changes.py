@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -149,7 +151,15 @@ def refused_if(condition: Callable[[Mapping[str, Any]], bool], status: int) -> C
 
 
 def refreshed(change: Callable[[Any, Any, Any, Any], tuple[Any, ...]]) -> Mapping[str, Change]:
-    """Another selection of Warehouses: `change(index, push, namespace, matching)` gives those to refresh."""
+    """Another selection of Warehouses: `change(index, push, namespace, matching)` gives those to refresh.
+
+    In process all cases share one second of virtual time, and a second refresh within it sets the token that
+    is there already. So each delivery gets a second of its own, or only the first case would see it.
+    """
+    seconds = itertools.count()
+
+    def later(token: Any) -> Any:
+        return lambda now, *given, **options: token(now + timedelta(seconds=next(seconds)), *given, **options)
 
     def wrap(match: Any) -> Any:
         def wrong(index: Any, pushed: Any, namespace: Any = None) -> Any:
@@ -158,4 +168,4 @@ def refreshed(change: Callable[[Any, Any, Any, Any], tuple[Any, ...]]) -> Mappin
 
         return wrong
 
-    return {MATCH: wrap}
+    return {MATCH: wrap, "kargo_lab.engine.intake:token": later}
