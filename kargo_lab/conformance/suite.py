@@ -82,7 +82,8 @@ def judge(
     for attempt in range(1, reruns + 1):
         results = _again(results, head, attempt=attempt, jobs=jobs)
     stale: tuple[str, ...] = ()
-    if (described := targets.file(head.target)) is not None:
+    described = targets.file(head.target)
+    if described is not None and (described.known_failing or described.known_flaky):
         results, stale = verdicts.note_known(
             results,
             failing=described.known_failing,
