@@ -122,13 +122,13 @@ FAULTS = (
     _fault(
         "accepts-any-signature",
         "The signature is never looked at",
-        (*_SIGNED, "artifactory", "gitlab", "harbor"),
+        (*_SIGNED, "artifactory", "gitlab", "harbor", "security", "secrets"),
         replaced={_PREFIXED: always(True), _BARE: always(True), _TOKEN: always(True)},
     ),
     _fault(
         "refuses-every-signature",
         "No signature is ever right",
-        (*_SIGNED, "artifactory", "gitlab", "harbor"),
+        (*_SIGNED, "artifactory", "gitlab", "harbor", "security", "secrets"),
         replaced={_PREFIXED: always(False), _BARE: always(False), _TOKEN: always(False)},
     ),
     _fault(
@@ -295,7 +295,7 @@ FAULTS = (
     _fault(
         "forbidden-instead-of-unauthorised",
         "A wrong signature answers 403",
-        (*_SIGNED, "artifactory", "gitlab", "harbor"),
+        (*_SIGNED, "artifactory", "gitlab", "harbor", "security", "secrets"),
         receivers={"*": refusals({401: 403})},
         source="receivers.md 4",
     ),
