@@ -22,7 +22,7 @@ from kargo_lab.conformance import leftovers, runner
 from kargo_lab.conformance.cases import load, select
 from kargo_lab.conformance.cluster import Cluster, ClusterError
 from kargo_lab.conformance.plans import USUAL_ADDRESSES, Plan, plan, receiver_path
-from kargo_lab.conformance.targets import make, url
+from kargo_lab.conformance.targets import kubernetes, make, url
 from kargo_lab.conformance.targets.kubernetes import Kubernetes
 from kargo_lab.conformance.world import World
 from kargo_lab.errors import LabError, ManifestError, UnfitError, UsageError
@@ -432,6 +432,15 @@ def test_settling_waits_for_the_last_token_and_no_longer_than_told(room: Any) ->
     began = time.monotonic()
     target.settle([each])
     assert 1.9 < time.monotonic() - began < 4
+
+
+def test_first_discoveries_that_do_not_end_are_said_and_the_run_goes_on(
+    room: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kubernetes, "quiet", lambda _: False)
+    with caplog.at_level(logging.WARNING):
+        opened(room, "github/push/branch", **{"setup-seconds": 0.3})
+    assert "4 Warehouses have not finished their first discovery within 0.3 s" in caplog.text
 
 
 def test_a_rotated_secret_moves_the_path_with_the_next_sync(room: Any) -> None:

@@ -95,7 +95,12 @@ class Kubernetes:
         fit = [each for each in plans if each.case.id not in self._unfit]
         self._write(fit)
         self._await_receivers(fit)
-        self._settle(fit, self.settings.setup_seconds)
+        if late := self._settle(fit, self.settings.setup_seconds):
+            log.warning(
+                "%d Warehouses have not finished their first discovery within %g s (setup-seconds); the run goes on",
+                late,
+                self.settings.setup_seconds,
+            )
 
     def _look_around(self, plans: Sequence[Plan]) -> None:
         """Refuse what would touch somebody else's, before anything is written or even rehearsed."""
@@ -337,14 +342,16 @@ class Kubernetes:
         """Until every Warehouse of these cases has handled its last refresh and is not at work."""
         self._settle(plans, self.settle_seconds)
 
-    def _settle(self, plans: Sequence[Plan], seconds: float) -> None:
+    def _settle(self, plans: Sequence[Plan], seconds: float) -> int:
+        """Wait, but no longer than that; how many Warehouses are still at work then."""
         until = time.monotonic() + seconds
         waiting = {key for each in plans if each.case.id not in self._unfit for key in each.warehouses.values()}
         while waiting:
             waiting -= {key for key, each in self._warehouses(waiting) if quiet(each)}
             if not waiting or time.monotonic() > until:
-                return
+                break
             time.sleep(_LOOK_SECONDS if len(waiting) <= _FEW else _LIST_SECONDS)
+        return len(waiting)
 
     def _warehouses(self, keys: set[str]) -> Iterable[tuple[str, Mapping[str, Any]]]:
         if len(keys) <= _FEW:
