@@ -2,7 +2,7 @@
 
 Jobs come in the order of their arrival, with what the line still has to do from before. With equal lengths the
 n-th job gets the worker that job n - C leaves, which makes the whole line one running maximum; that is exact
-and fast. Everything else is served one by one.
+and fast. Everything else is served one by one, and so is what comes while a longer job from before still runs.
 """
 
 from __future__ import annotations
@@ -37,31 +37,36 @@ class Served:
 
 def serve(line: Line, arrival: Ticks, length: Ticks, source: NDArray[np.int64], spacing: Ticks) -> Served:
     """Serve jobs in this order. `spacing` is how long each keeps the limiter of its source; 0 is no limiter."""
-    limited = bool(spacing.any())
+    limited = bool(spacing[:1].any() if spacing.strides == (0,) else spacing.any())
     if line.workers is None and not limited:
         return Served(start=arrival, look=arrival, end=arrival + length, after=line)
     if line.workers is None:
         return _behind_limiters(line, arrival, length, source, spacing)
-    if not limited and len(length) and int(length.min()) == int(length.max()):
-        return _equal_lengths(line.workers, line.limiters, arrival, int(length[0]))
+    if not limited and len(length) and (length.strides == (0,) or int(length.min()) == int(length.max())):
+        first_end = max(int(arrival[0]), int(line.workers[0])) + int(length[0])
+        if int(line.workers[-1]) <= first_end:  # else somebody is at a longer job from before, and is overtaken
+            return _equal_lengths(line.workers, line.limiters, arrival, int(length[0]))
     return _one_by_one(line.workers, line.limiters, arrival, length, source, spacing)
 
 
 def _equal_lengths(workers: Ticks, limiters: Ticks, arrival: Ticks, length: int) -> Served:
     """start[k] = max(arrival[k], start[k - C] + length), as a running maximum down C columns."""
     many, jobs = len(workers), len(arrival)
-    rows = 1 + -(-jobs // many)
-    moments = np.full(rows * many, 2**61, dtype=np.int64)
-    moments[:many] = workers - length
-    moments[many : many + jobs] = arrival
-    grid = moments.reshape(rows, many)
-    passed = (np.arange(rows, dtype=np.int64) * length)[:, None]
-    grid -= passed
-    np.maximum.accumulate(grid, axis=0, out=grid)
-    grid += passed
-    start = moments[many : many + jobs]
+    if (arrival[:many] >= workers[:jobs]).all() and (arrival[many:] - arrival[:-many] >= length).all():
+        start = arrival  # everybody finds a worker who is free
+    else:
+        rows = 1 + -(-jobs // many)
+        moments = np.full(rows * many, 2**61, dtype=np.int64)
+        moments[:many] = workers - length
+        moments[many : many + jobs] = arrival
+        grid = moments.reshape(rows, many)
+        passed = (np.arange(rows, dtype=np.int64) * length)[:, None]
+        grid -= passed
+        np.maximum.accumulate(grid, axis=0, out=grid)
+        grid += passed
+        start = moments[many : many + jobs]
     end = start + length
-    after = np.concatenate((workers, end))[-many:]
+    after = np.concatenate((workers[jobs:], end[-many:]))
     return Served(start=start, look=start, end=end, after=Line(workers=after, limiters=limiters))
 
 

@@ -55,10 +55,12 @@ def pushes(scenario: Scenario, name: str) -> Pushes:
     moments, repository = _DRAW[fleet.events.process](fleet.events, fleet.watched, scenario.length_seconds, random)
     time = np.rint(moments * TICKS).astype(np.int64)
     if fleet.events.process == "trace":
-        # A microsecond apart: who comes first at one and the same instant is nothing that models could agree on.
-        time += repository + offset(scenario, name)
+        time += offset(scenario, name)  # other fleets may have the same trace
     order = np.argsort(time, kind="stable")
     time, repository = time[order], repository[order]
+    # A microsecond apart: who comes first at one and the same instant is nothing that models could agree on.
+    turn = np.arange(len(time))
+    time = np.maximum.accumulate(time - turn) + turn
     inside = (time >= 0) & (time < scenario.length)
     return Pushes(time=time[inside], repository=repository[inside])
 

@@ -14,19 +14,17 @@ from typing import Any
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from kargo_lab.experiments import chance, timeline
 from kargo_lab.experiments.outcome import NEVER, Count, Found, Outcome
-from kargo_lab.experiments.scenario import Scenario
+from kargo_lab.experiments.scenario import Quota, Scenario
 from kargo_lab.experiments.service_line import LONG_AGO, Line, Served, serve
 from kargo_lab.experiments.ticks import ticks
 from kargo_lab.experiments.timeline import Ticks
+from kargo_lab.experiments.timers import Flags, Numbers, Timers, inserted, without
 
-Numbers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 GUESSES = 4
-START, END, LOOK, LOOK_END = range(4)  # what is known of each Warehouse's past
+LOOK, LOOK_END = range(2)  # of each Warehouse's last discovery that was not refused
 
 
 def simulate(scenario: Scenario) -> Outcome:
@@ -42,11 +40,11 @@ class _Table:
 
     def __init__(self, values: Iterable[int], sizes: list[int]) -> None:
         given = np.array(list(values), dtype=np.int64)
-        self._same = len(set(given.tolist())) == 1
-        self._values = given[:1] if self._same else np.repeat(given, sizes)
+        self.is_same = len(set(given.tolist())) == 1
+        self._values = given[:1] if self.is_same else np.repeat(given, sizes)
 
     def __getitem__(self, warehouse: Numbers) -> Numbers:
-        if self._same:
+        if self.is_same:
             return np.broadcast_to(self._values, warehouse.shape)
         return np.asarray(self._values[warehouse])
 
@@ -59,6 +57,10 @@ class _Chain:
     moment: Ticks
     is_hook: Flags
     group: Numbers  # where the Warehouse's first entry stands
+    # The Warehouse's last discovery before the step: when it began and ended, and its turn.
+    start: Ticks
+    end: Ticks
+    turn: Numbers
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -94,10 +96,14 @@ class _Jobs:
     """Discoveries of a step in the order in which they are served."""
 
     warehouse: Numbers
-    is_hook: Flags
-    is_final: Flags  # no other of the same Warehouse follows in the step
+    hooks: Numbers  # places of those that a webhook began
+    passing: Flags | None  # False where another of the same Warehouse follows in the step; None: nowhere
     number: Numbers  # how many discoveries of the Warehouse came before, where a draw needs to know
     served: Served
+
+    def final(self, values: Any) -> Any:
+        """Those of the values that belong to the last discovery of a Warehouse in the step."""
+        return values if self.passing is None else values[self.passing]
 
 
 class Walk:
@@ -139,15 +145,11 @@ class Walk:
         time, warehouse = (np.concatenate([getattr(each, what) for each in hooks]) for what in ("time", "warehouse"))
         order = np.argsort(time, kind="stable")
         self._hook_time, self._hook_warehouse = time[order], warehouse[order]
-        first = np.concatenate([timeline.phases(scenario, name) for name in self._names])
-        order = np.argsort(first, kind="stable")
-        # Who polls next, and when, in that order; and by Warehouse the last start and end, and both of the last look
-        # that was not refused.
-        self._who, self._next = order, first[order]
-        self._past = np.full((4, many), LONG_AGO, dtype=np.int64)
-        self._looks_at_start = True  # until a limiter or a quota comes between; so long only the first two are kept
-        # Which discovery of all was its last: those that end, or poll, at one instant do so in this order.
-        self._rank, self._served = np.arange(many), many
+        self._timers = Timers.begin(np.concatenate([timeline.phases(scenario, name) for name in self._names]))
+        self._looks_at_start = True  # until a limiter or a quota comes between; so long the timers know enough
+        self._past = np.full((2, 0), LONG_AGO, dtype=np.int64)
+        # How many discoveries there were: those that end, or poll, at one instant do so in this order.
+        self._served = many
         self._discoveries = np.zeros(many, dtype=np.int64)
         self._counts = np.zeros((len(self._names), 3), dtype=np.int64)
         self._carried = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -167,23 +169,48 @@ class Walk:
 
     def window(self, begin: int, end: int) -> None:
         """Everything that arrives from `begin` to before `end`."""
-        due = int(np.searchsorted(self._next, end))
-        polls, moments = self._who[:due], self._next[:due]
+        timers = self._timers
+        due = int(np.searchsorted(timers.next, end))
         bounds = np.searchsorted(self._hook_time, (begin, end))
         hooks, times = self._hook_warehouse[slice(*bounds)], self._hook_time[slice(*bounds)]
         hooks, times = np.concatenate((self._carried[0], hooks)), np.concatenate((self._carried[1], times))
-        hooked = np.zeros(self._many, dtype=np.bool_)
-        hooked[hooks] = True
-        also = hooked[polls]
-        chain = _chain(hooks, times, polls[also], moments[also])
-        plain = (polls[~also], moments[~also])
-        jobs = self._agree(plain, chain, end)
+        self._expect(end)
+        timers.find(hooks, self._event_warehouse[self._pending])
+        # Polls of the Warehouses that a webhook is for: what becomes of them depends on one another.
+        also = np.unique(timers.place[hooks])
+        also = also[: np.searchsorted(also, due)]
+        chain = self._chain(hooks, times, timers.who[also], timers.next[also])
+        jobs = self._agree((due, also), chain, end)
         accepted = self._admitted(jobs)
-        self._find(jobs, accepted, end)
+        self._find(jobs, accepted)
         self._remember(jobs, accepted, due)
 
-    def _agree(self, plain: tuple[Numbers, Ticks], chain: _Chain, end: int) -> _Jobs:
-        """Compute who is served when, and what that makes of the webhooks, until both fit."""
+    def _chain(self, hooks: Numbers, times: Ticks, polls: Numbers, moments: Ticks) -> _Chain:
+        warehouse, moment = np.concatenate((polls, hooks)), np.concatenate((moments, times))
+        is_hook = np.arange(len(warehouse)) >= len(polls)
+        order = np.lexsort((moment, warehouse))
+        warehouse = warehouse[order]
+        changes = np.concatenate(([True], np.diff(warehouse) != 0))[: len(warehouse)]
+        place: Any = np.arange(len(warehouse))
+        group = np.maximum.accumulate(np.where(changes, place, 0)) if len(warehouse) else place
+        at = self._timers.place[warehouse]
+        return _Chain(
+            warehouse=warehouse,
+            moment=moment[order],
+            is_hook=is_hook[order],
+            group=group,
+            start=self._timers.start[at],
+            end=self._timers.end[at],
+            turn=self._timers.turn[at],
+        )
+
+    def _agree(self, polls: tuple[int, Numbers], chain: _Chain, end: int) -> _Jobs:
+        """Compute who is served when, and what that makes of the webhooks, until both fit.
+
+        `polls` are how many timers run out, and the places of those that are in the chain.
+        """
+        due, also = polls
+        plain = without(also, self._timers.who[:due]), without(also, self._timers.next[:due])
         none = np.full(len(chain.warehouse), LONG_AGO, dtype=np.int64)
         fate = self._fate(chain, none, none, none, np.zeros(len(none), dtype=np.bool_), end)
         for _ in range(GUESSES):  # as if nobody had to wait, which costs nothing and is mostly so
@@ -195,7 +222,7 @@ class Walk:
             if fate.agrees(before, plain[1]):
                 break
         while True:
-            jobs, starts, ends, ranks = self._serve(plain, chain, fate)
+            jobs, starts, ends, ranks = self._serve(plain, polls, chain, fate)
             judged = self._fate(chain, starts, ends, ranks, fate.alive, end)
             if judged.agrees(fate, plain[1]):
                 break
@@ -211,8 +238,8 @@ class Walk:
         place = np.arange(len(chain.warehouse))
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(alive, place, -1))[:-1]))[: len(place)]
         known = before >= chain.group
-        start = np.where(known, starts[before], self._past[START, chain.warehouse])
-        done = np.where(known, ends[before], self._past[END, chain.warehouse])
+        start = np.where(known, starts[before], chain.start)
+        done = np.where(known, ends[before], chain.end)
         arrival = np.where(chain.is_hook, np.maximum(chain.moment, done), chain.moment)
         fresh = np.where(chain.is_hook, chain.moment > start, ~known)
         late = fresh & (arrival >= end)
@@ -220,7 +247,7 @@ class Walk:
         blocked = put_off >= chain.group
         # Those who idle are woken by their numbers; who follows a discovery of its own keeps that one's turn.
         follows = ~chain.is_hook | (chain.moment <= done)
-        turn = np.where(known, ranks[before], self._rank[chain.warehouse])
+        turn = np.where(known, ranks[before], chain.turn)
         return _Fate(
             alive=fresh & ~late & ~blocked,
             later=late & ~blocked,
@@ -228,52 +255,55 @@ class Walk:
             rank=np.where(fresh, np.where(follows, turn, chain.warehouse), 0),
         )
 
-    def _serve(self, plain: tuple[Numbers, Ticks], chain: _Chain, fate: _Fate) -> tuple[_Jobs, Ticks, Ticks, Numbers]:
-        taken = np.flatnonzero(fate.alive)
-        group = chain.group[taken]
-        final = np.concatenate(
-            (np.ones(len(plain[0]), dtype=np.bool_), np.append(np.diff(group) != 0, True)[: len(group)])
-        )
-        warehouse = np.concatenate((plain[0], chain.warehouse[taken]))
-        arrival = np.concatenate((plain[1], fate.arrival[taken]))
-        is_hook = np.concatenate((np.zeros(len(plain[0]), dtype=np.bool_), chain.is_hook[taken]))
-        number = warehouse
+    def _serve(
+        self, plain: tuple[Numbers, Ticks], polls: tuple[int, Numbers], chain: _Chain, fate: _Fate
+    ) -> tuple[_Jobs, Ticks, Ticks, Numbers]:
+        """First come, first served; who comes at one instant, by rank."""
+        alive = np.flatnonzero(fate.alive)
+        taken = alive[np.argsort(fate.arrival[alive], kind="stable")]
+        places = np.searchsorted(plain[1], fate.arrival[taken], side="right") + np.arange(len(taken))
+        arrival = inserted(plain[1], places, fate.arrival[taken])
+        whose = inserted(plain[0], places, chain.warehouse[taken])
+        self._by_rank(whose, arrival, places, fate.rank[taken], polls)
+        numbers = whose
         if self._numbered:
             served_before: Numbers = np.cumsum(fate.alive) - fate.alive
-            number = self._discoveries[warehouse]
-            number[len(plain[0]) :] += (served_before - served_before[chain.group])[taken]
-        order = self._order(warehouse, arrival, fate.rank[taken])
-        whose = warehouse[order]
-        numbers = number[order] if self._numbered else whose
+            numbers = self._discoveries[whose]
+            numbers[places] += (served_before - served_before[chain.group])[taken]
         lengths = self._length[whose] if self._fixed else self._drawn(whose, numbers)
-        served = serve(self._line, arrival[order], lengths, self._source[whose], self._spacing[whose])
+        served = serve(self._line, arrival, lengths, self._source[whose], self._spacing[whose])
         starts = np.full(len(chain.warehouse), LONG_AGO, dtype=np.int64)
-        ends = starts.copy()
+        ends, ranks = starts.copy(), starts.copy()
+        starts[taken], ends[taken], ranks[taken] = served.start[places], served.end[places], places + self._served
+        last = np.ones(len(chain.warehouse), dtype=np.bool_)
+        last[alive[:-1]] = np.diff(chain.group[alive]) != 0
+        passing = None
+        if not last[taken].all():
+            passing = np.ones(len(whose), dtype=np.bool_)
+            passing[places] = last[taken]
+        hooks = np.sort(places[chain.is_hook[taken]])
+        jobs = _Jobs(warehouse=whose, hooks=hooks, passing=passing, number=numbers, served=served)
+        return jobs, starts, ends, ranks
+
+    def _by_rank(
+        self, whose: Numbers, arrival: Ticks, places: Numbers, ranks: Numbers, polls: tuple[int, Numbers]
+    ) -> None:
+        """Put those right, in place, who come at one instant with somebody of the chain. Others are so already."""
+        if not len(places):
+            return
+        same = np.append(arrival[1:] == arrival[:-1], False)
+        tied = same[places] | (same[places - 1] & (places > 0))
+        if not tied.any():
+            return
+        due, also = polls
+        turns = inserted(without(also, self._timers.turn[:due]), places, ranks)
+        order = np.arange(len(whose))
+        for moment in np.unique(arrival[places[tied]]).tolist():
+            run = slice(*np.searchsorted(arrival, (moment, moment + 1)))
+            order[run] = order[run][np.argsort(turns[run], kind="stable")]
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
-        place = back[len(plain[0]) :]
-        starts[taken], ends[taken] = served.start[place], served.end[place]
-        ranks = starts.copy()
-        ranks[taken] = place + self._served
-        return (
-            _Jobs(warehouse=whose, is_hook=is_hook[order], is_final=final[order], number=numbers, served=served),
-            starts,
-            ends,
-            ranks,
-        )
-
-    def _order(self, warehouse: Numbers, arrival: Ticks, rank: Numbers) -> Numbers:
-        """First come, first served; at one instant by rank. The last entries have the given ranks, others are polls."""
-        polls = len(arrival) - len(rank)
-        order = _merged(arrival, polls)
-        ordered = arrival[order]
-        same = ordered[1:] == ordered[:-1]
-        if len(rank) and same.any():
-            tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-            who = order[tied]
-            of = np.where(who < polls, self._rank[warehouse[who]], rank[np.maximum(who - polls, 0)])
-            order[tied] = who[np.lexsort((of, ordered[tied]))]
-        return order
+        whose[:], places[:] = whose[order], back[places]
 
     def _drawn(self, warehouse: Numbers, number: Numbers) -> Ticks:
         shares = chance.many(self.scenario.seed, chance.DURATION, warehouse, number)
@@ -286,42 +316,71 @@ class Walk:
 
     # What follows
 
-    def _admitted(self, jobs: _Jobs) -> Flags:
-        """Which discoveries the quotas let through: so many in each of their windows, first come first served."""
+    def _admitted(self, jobs: _Jobs) -> Flags | None:
+        """Which discoveries the quotas let through: so many in each of their windows, first come first served.
+
+        None: all of them, as mostly.
+        """
         look = jobs.served.look
-        accepted = look < self.length
+        if not len(look):
+            return None
         source, counted = self._source[jobs.warehouse], self._counted[jobs.warehouse]
+        if self._source.is_same:
+            inside = int(np.searchsorted(look, self.length))
+            accepted = np.arange(len(look)) < inside if inside < len(look) else None
+            quota = self._quotas[int(source[0])]
+            return accepted if quota is None else self._within_windows(quota, int(source[0]), look, counted, accepted)
+        accepted = look < self.length
         for number, quota in enumerate(self._quotas):
-            if quota is None:
-                continue
             place = np.flatnonzero((source == number) & accepted)
-            if not len(place):
-                continue
-            window = look[place] // ticks(quota.per_seconds)
-            for each in range(int(window.min()), int(window.max()) + 1):
-                inside = place[window == each]
-                allowed, used = _within(counted[inside], quota.requests - self._used.get((number, each), 0))
-                self._used[number, each] = self._used.get((number, each), 0) + used
-                accepted[inside] = allowed
+            if quota is not None and len(place):
+                within = self._within_windows(quota, number, look[place], counted[place], None)
+                if within is not None:
+                    accepted[place] = within
+        return None if accepted.all() else accepted
+
+    def _within_windows(
+        self, quota: Quota, number: int, look: Ticks, counted: Numbers, accepted: Flags | None
+    ) -> Flags | None:
+        """Of one source, whose requests go in order."""
+        inside = len(look) if accepted is None else int(np.count_nonzero(accepted))
+        if not inside:
+            return accepted
+        per = ticks(quota.per_seconds)
+        for each in range(int(look[0]) // per, int(look[inside - 1]) // per + 1):
+            first, last = np.searchsorted(look[:inside], (each * per, (each + 1) * per)).tolist()
+            used = self._used.get((number, each), 0)
+            allowed, more = _within(counted[first:last], quota.requests - used)
+            self._used[number, each] = used + more
+            if allowed is not None:
+                accepted = np.ones(len(look), dtype=np.bool_) if accepted is None else accepted
+                accepted[first:last] = allowed
         return accepted
 
-    def _find(self, jobs: _Jobs, accepted: Flags, end: int) -> None:
-        """Give every event that waits the first discovery that looked at its moment or later."""
+    def _expect(self, end: int) -> None:
+        """From here on events before `end` wait to be found as well."""
         upto = int(np.searchsorted(self._event_sorted, end))
         new, self._reached = self._event_order[self._reached : upto], upto
-        waiting = np.concatenate((self._pending, new))
+        self._pending = np.concatenate((self._pending, new))
+
+    def _find(self, jobs: _Jobs, accepted: Flags | None) -> None:
+        """Give every event that waits the first discovery that looked at its moment or later."""
+        waiting = self._pending
         if not len(waiting):
-            self._pending = waiting
             return
         warehouse, time = self._event_warehouse[waiting], self._event_time[waiting]
-        past = self._past[:LOOK] if self._looks_at_start else self._past[LOOK:]
-        looked, ended = past[:, warehouse]
+        if self._looks_at_start:
+            at = self._timers.place[warehouse]
+            looked, ended = self._timers.start[at], self._timers.end[at]
+        else:
+            looked, ended = self._past[:, warehouse]
         seen = looked >= time
         self._looked[waiting[seen]], self._found[waiting[seen]] = looked[seen], ended[seen]
         waiting, warehouse, time = waiting[~seen], warehouse[~seen], time[~seen]
         wanted = np.zeros(self._many, dtype=np.bool_)
         wanted[warehouse] = True
-        place = np.flatnonzero(accepted & wanted[jobs.warehouse])
+        asked = wanted[jobs.warehouse]
+        place = np.flatnonzero(asked if accepted is None else accepted & asked)
         if len(place):
             span = 2 * self.length + 1
             keys = jobs.warehouse[place] * span + jobs.served.look[place]
@@ -336,49 +395,53 @@ class Walk:
             waiting = waiting[~hit]
         self._pending = waiting
 
-    def _remember(self, jobs: _Jobs, accepted: Flags, due: int) -> None:
+    def _remember(self, jobs: _Jobs, accepted: Flags | None, due: int) -> None:
         """The state behind the step; of several discoveries of a Warehouse the last counts."""
-        served, final = jobs.served, jobs.is_final
+        served, timers = jobs.served, self._timers
         if self._numbered:
             self._discoveries[jobs.warehouse] = jobs.number + 1
         self._count(jobs, accepted)
-        whose, end = jobs.warehouse[final], served.end[final]
-        self._rank[whose] = np.flatnonzero(final) + self._served
-        self._served += len(final)
-        everything = bool(accepted.all())
-        if self._looks_at_start and not (everything and served.look is served.start):
-            self._past[LOOK:], self._looks_at_start = self._past[:LOOK], False
-        self._past[START][whose], self._past[END][whose] = served.start[final], end
-        if self._looks_at_start:
-            moment = end + self._interval[whose]
-        elif everything:
-            self._past[LOOK][whose], self._past[LOOK_END][whose] = served.look[final], end
-            moment = end + self._interval[whose]
-        else:
+        if self._looks_at_start and not (accepted is None and served.look is served.start):
+            self._past, self._looks_at_start = timers.by_warehouse(), False
+        if not self._looks_at_start:
             # Of several looks of one Warehouse the last one that was not refused stays, as they come in order.
-            self._past[LOOK][jobs.warehouse[accepted]] = served.look[accepted]
-            self._past[LOOK_END][jobs.warehouse[accepted]] = served.end[accepted]
-            moment = end + np.where(accepted[final], self._interval[whose], self._retry)
+            which = slice(None) if accepted is None else accepted
+            self._past[LOOK][jobs.warehouse[which]] = served.look[which]
+            self._past[LOOK_END][jobs.warehouse[which]] = served.end[which]
+        whose, end = jobs.final(jobs.warehouse), jobs.final(served.end)
+        waits = self._interval[whose]
+        if accepted is not None:
+            waits = np.where(jobs.final(accepted), waits, self._retry)
+        moment = end + waits
         if self.scenario.controller.jitter:
-            share = chance.many(self.scenario.seed, chance.JITTER, whose, jobs.number[final])
+            share = chance.many(self.scenario.seed, chance.JITTER, whose, jobs.final(jobs.number))
             moment = moment + ((moment - end) * self.scenario.controller.jitter * share).astype(np.int64)
-        ran = np.zeros(self._many, dtype=np.bool_)
-        ran[jobs.warehouse[jobs.is_hook]] = True
-        stays = ~ran[self._who[due:]]
-        after = np.concatenate((self._next[due:][stays], moment))
-        order = np.argsort(after, kind="stable")
-        self._who = np.concatenate((self._who[due:][stays], whose))[order]
-        self._next = after[order]
+        turn = jobs.final(np.arange(self._served, self._served + len(jobs.warehouse)))
+        self._served += len(jobs.warehouse)
+        timers.wind(
+            due,
+            stopped=jobs.warehouse[jobs.hooks],
+            who=whose,
+            next=moment,
+            start=jobs.final(served.start),
+            end=end,
+            turn=turn,
+        )
 
-    def _count(self, jobs: _Jobs, accepted: Flags) -> None:
-        happened = jobs.served.start < self.length
-        refused = ~accepted & (jobs.served.look < self.length)
-        fleet, many = self.fleet[jobs.warehouse], len(self._names)
-        for column, which in enumerate((happened & ~jobs.is_hook, happened & jobs.is_hook, refused)):
-            if many == 1:
-                self._counts[0, column] += np.count_nonzero(which)
-            else:
-                self._counts[:, column] += np.bincount(fleet[which], minlength=many)
+    def _count(self, jobs: _Jobs, accepted: Flags | None) -> None:
+        happened = int(np.searchsorted(jobs.served.start, self.length))  # they begin in order
+        hooks = jobs.warehouse[jobs.hooks[: np.searchsorted(jobs.hooks, happened)]]
+        refused = np.zeros(0, dtype=np.int64)
+        if accepted is not None:
+            refused = jobs.warehouse[~accepted & (jobs.served.look < self.length)]
+        for column, (whose, sign) in enumerate(((jobs.warehouse[:happened], 1), (hooks, 1), (refused, 1))):
+            self._counts[:, column] += sign * self._by_fleet(whose)
+        self._counts[:, 0] -= self._by_fleet(hooks)
+
+    def _by_fleet(self, warehouse: Numbers) -> Numbers:
+        if self.fleet.is_same:
+            return np.array([len(warehouse)])
+        return np.bincount(self.fleet[warehouse], minlength=len(self._names))
 
     def outcome(self) -> Outcome:
         """What came of it."""
@@ -398,34 +461,15 @@ class Walk:
         return Outcome(scenario=self.scenario, found=found, counts=counts)
 
 
-def _chain(hooks: Numbers, times: Ticks, polls: Numbers, moments: Ticks) -> _Chain:
-    warehouse, moment = np.concatenate((polls, hooks)), np.concatenate((moments, times))
-    is_hook = np.arange(len(warehouse)) >= len(polls)
-    order = np.lexsort((moment, warehouse))
-    warehouse = warehouse[order]
-    changes = np.concatenate(([True], np.diff(warehouse) != 0))[: len(warehouse)]
-    place: Any = np.arange(len(warehouse))
-    group = np.maximum.accumulate(np.where(changes, place, 0)) if len(warehouse) else place
-    return _Chain(warehouse=warehouse, moment=moment[order], is_hook=is_hook[order], group=group)
+def _within(counted: Numbers, room: int) -> tuple[Flags | None, int]:
+    """Which of these fit, in order (None: all), and what they take.
 
-
-def _merged(arrival: Ticks, many: int) -> Numbers:
-    """The order of moments whose first `many` are in order already, and are most: as a stable argsort, but sooner."""
-    behind = many + np.argsort(arrival[many:], kind="stable")
-    places = np.searchsorted(arrival[:many], arrival[behind], side="right") + np.arange(len(behind))
-    order = np.empty(len(arrival), dtype=np.int64)
-    first = np.ones(len(arrival), dtype=np.bool_)
-    first[places] = False
-    order[places], order[first] = behind, np.arange(many)
-    return order
-
-
-def _within(counted: Numbers, room: int) -> tuple[Flags, int]:
-    """Which of these fit, in order; one that does not fit takes no room, so that a smaller one behind it may."""
-    if not len(counted) or counted.min() == counted.max():
+    One that does not fit takes no room, so that a smaller one behind it may.
+    """
+    if not len(counted) or counted.strides == (0,) or counted.min() == counted.max():
         size = int(counted[0]) if len(counted) else 0
         fit = len(counted) if size == 0 else min(len(counted), room // size)
-        return np.arange(len(counted)) < fit, fit * size
+        return (None if fit == len(counted) else np.arange(len(counted)) < fit), fit * size
     allowed, used = np.zeros(len(counted), dtype=np.bool_), 0
     for place, size in enumerate(counted.tolist()):
         if used + size <= room:

@@ -41,6 +41,25 @@ def test_equal_lengths_by_running_maximum_are_those_served_one_by_one(
     np.testing.assert_array_equal(np.concatenate(starts), expected)
 
 
+@given(
+    parts=st.lists(st.tuples(st.lists(st.integers(0, 99), min_size=1, max_size=6), st.integers(0, 200)), max_size=12),
+    workers=st.integers(1, 4),
+)
+def test_a_longer_job_from_before_is_overtaken(parts: list[tuple[list[int], int]], workers: int) -> None:
+    line, starts, expected, free = idle(workers), [], [], [service_line.LONG_AGO] * workers
+    for number, (moments, length) in enumerate(parts):
+        came = np.array(sorted(moments), dtype=np.int64) + 100 * number
+        none = np.zeros(len(came), dtype=np.int64)
+        served = serve(line, came, np.full(len(came), length), none, none)
+        starts += served.start.tolist()
+        line = served.after
+        for moment in came.tolist():
+            free.sort()
+            free[0] = max(moment, free[0]) + length
+            expected.append(free[0] - length)
+    assert starts == expected
+
+
 @given(jobs=st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1), st.integers(1, 50)), min_size=1, max_size=60))
 def test_limiters_without_workers_are_those_with_plenty(jobs: list[tuple[int, int, int]]) -> None:
     came, source, spacing = (np.array(column, dtype=np.int64) for column in zip(*sorted(jobs), strict=True))
