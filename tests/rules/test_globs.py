@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kargo_lab.errors import PatternError
@@ -125,17 +125,59 @@ def test_hostile_patterns_are_matched_in_no_time(pattern: str, name: str, result
     assert time.process_time() - start < 2
 
 
+def test_a_star_before_forty_braces_is_matched_in_no_time() -> None:
+    start = time.process_time()
+    glob = globs.compile("*" + "{a,?}" * 40 + "z")
+    assert (glob.matches("a" * 400), glob.matches("a" * 400 + "z")) == (False, True)
+    assert time.process_time() - start < 1
+
+
+FORMULA = "*#" + "{[02],[12]}" * 8 + "[/z]*!"
+"""Matches at the slash only if the alternatives are so chosen that they do not match before one of the z."""
+
+
+def clauses(*texts: str) -> str:
+    return "".join(f"#{text}z" for text in texts) + "#22222222/!"
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        pytest.param(clauses("02222222", "12222220"), "match", id="one choice is left"),
+        pytest.param(clauses("02222222", "12222222"), "no-match", id="no choice is left"),
+    ],
+)
+def test_what_is_lost_at_the_last_star_is_lost(monkeypatch: pytest.MonkeyPatch, name: str, result: str) -> None:
+    monkeypatch.setattr(globs, "MANY_WALKS", 0)
+    assert outcome(FORMULA, name) == result
+
+
 def test_what_cannot_be_tried_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(globs, "MOST_WALKS", 100)
-    pattern = "*" + "{a,?}" * 20 + "z"
-    with pytest.raises(PatternError, match="the braces have more than 100 ways through them") as refused:
-        globs.compile(pattern).matches("a" * 40)
+    pattern = "*" + "{a,?}" * 20 + "{**/z}"
+    with pytest.raises(PatternError, match="more than 121 ways through the braces nearly match") as refused:
+        globs.compile(pattern).matches("a" * 40 + "z")
     assert refused.value.text == pattern
 
 
 def test_as_many_ways_as_may_be_tried_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(globs, "MOST_WALKS", 3)
+    monkeypatch.setattr(globs, "MOST_WALKS", 2)
     assert not globs.compile("{a,b}c").matches("zz")
+
+
+def test_one_way_more_is_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(globs, "MOST_WALKS", 1)
+    with pytest.raises(PatternError, match="more than 2 ways"):
+        globs.compile("{a,b}c").matches("zz")
+
+
+def test_a_pattern_longer_than_most_is_tried_without_hopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(globs, "MOST_WALKS", 100)
+    glob = globs.compile("*" + "{a,?}" * 10 + "z")
+    assert not glob.matches("a" * 40)
+    monkeypatch.setattr(globs, "LONGEST_WITH_HOPES", len(glob.text) - 1)
+    with pytest.raises(PatternError, match="more than 110 ways"):
+        glob.matches("a" * 40)
 
 
 simple = st.lists(st.sampled_from(["a", "b", "/", "*", "?", "[ab]", "[!a]", r"\*"]), max_size=7)
@@ -172,3 +214,41 @@ def test_any_text_is_a_glob_or_refused(pattern: str, name: str) -> None:
         position = 0
         assert glob.matches(name) in (True, False)
     assert 0 <= position <= len(pattern)
+
+
+pieces_of_all_kinds = st.recursive(
+    st.sampled_from([*"ab/?", "*", "**", "**/", "/**", "[ab]", "[/b]", "[!a]", "[a,]", "[}]", r"\*", r"\{", ""]),
+    lambda inner: st.builds(
+        lambda *rows: "{" + ",".join("".join(row) for row in rows) + "}",
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(pieces_of_all_kinds, max_size=5).map("".join), names)
+@example("{[a,]b}", "a")
+@example("*{a,[,]}", "a")
+@example("**{[/,]a}", "a")
+@example("**/{a*/,}{**/,}", "a/")
+@example("{a,*}*/b", "x/b")
+@example("a{/**,}", "a")
+@example("a*{*[,],b}", "a")
+@example("{a,a[}]b}", "a")
+@example("*{[{],a}", "b")
+def test_walks_without_hope_would_have_come_to_nothing(pattern: str, name: str) -> None:
+    assert both_ways(pattern, name) in ({True}, {False}, {None})
+
+
+def both_ways(pattern: str, name: str) -> set[bool | None]:
+    """What a glob says with and without asking which walks have hope."""
+    found = set[bool | None]()
+    with pytest.MonkeyPatch.context() as patch:
+        for many in (0, globs.MANY_WALKS * 100):
+            patch.setattr(globs, "MANY_WALKS", many)
+            try:
+                found.add(globs.compile(pattern).matches(name))
+            except PatternError:
+                found.add(None)
+    return found
