@@ -45,7 +45,9 @@ def test_a_dask_cluster_gives_the_same_table_to_the_bit(here: pd.DataFrame) -> N
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(
+            n_workers=2, processes=True, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
         Client(cluster) as client,
     ):
         there = sweep.run("fifty-warehouses", GRID, settings=SETTINGS, executor=client.get_executor())
