@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from kargo_lab.errors import ExpressionError, PatternError
 from kargo_lab.rules.expressions import builtins, leftovers, loops, nodes, operators
 from kargo_lab.rules.expressions.dates import ZERO_TIME, Duration, Time
-from kargo_lab.rules.expressions.frame import Frame, element
+from kargo_lab.rules.expressions.frame import BUILTIN_STEPS, CALL_STEPS, Frame, element
 from kargo_lab.rules.expressions.natures import INT, STRING
 from kargo_lab.rules.expressions.operators import boolean
 from kargo_lab.rules.expressions.values import (
@@ -202,6 +202,7 @@ class _Compiler:
             given = arguments(frame)
             function = callee(frame)
             try:
+                frame.call(CALL_STEPS, given)
                 return called(function, given)
             except Failure as failure:
                 raise failure.at(position) from None
@@ -224,6 +225,7 @@ class _Compiler:
             def run_one(frame: Frame) -> Value:
                 value = single(frame)
                 try:
+                    frame.work(BUILTIN_STEPS)
                     return function(frame, value)
                 except Failure as failure:
                     raise failure.at(position) from None
@@ -233,6 +235,7 @@ class _Compiler:
         def run(frame: Frame) -> Value:
             given = taken(frame)
             try:
+                frame.work(BUILTIN_STEPS)
                 return function(frame, *given)
             except Failure as failure:
                 raise failure.at(position) from None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from kargo_lab.rules.expressions.dates import Time
 from kargo_lab.rules.expressions.limits import Limits
 from kargo_lab.rules.expressions.values import Failure, Value
+
+BUILTIN_STEPS = 10
+"""What each call of a built-in costs, whatever it does."""
+
+CALL_STEPS = 100
+"""What a call of a method or of an environment's function costs: some microseconds, each of ten steps or so."""
+
+TEXT_STEPS = 5
+"""What a character costs that is read by itself: the greater part of a microsecond at worst."""
 
 
 class _Unreachable:
@@ -66,6 +75,10 @@ class Frame:
         self.steps -= steps
         if self.steps < 0:
             raise Failure(f"the evaluation takes more than {self.limits.steps} steps")
+
+    def call(self, steps: int, arguments: Iterable[Value]) -> None:
+        """Account for a call of `steps` steps that reads its texts, such as the layout of a date, with care."""
+        self.work(steps + TEXT_STEPS * sum(len(given) for given in arguments if type(given) is str))
 
     def allocate(self, size: int) -> None:
         """Account for `size` elements or bytes, as expr-lang does."""

@@ -206,7 +206,7 @@ def ordered(keys: list[Value], frame: Frame, *, largest_first: bool) -> list[int
             return -1
         return 1 if operators.less(keys[right], keys[left], frame) else 0
 
-    frame.work(2 * len(keys))
+    frame.work(2 * len(keys) * len(keys).bit_length())
     return sorted(range(len(keys)), key=functools.cmp_to_key(compare))
 
 

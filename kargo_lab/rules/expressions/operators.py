@@ -11,7 +11,7 @@ from kargo_lab.errors import PatternError
 from kargo_lab.rules import patterns
 from kargo_lab.rules.expressions import moments
 from kargo_lab.rules.expressions.dates import Duration, Location, Time
-from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.frame import CALL_STEPS, Frame
 from kargo_lab.rules.expressions.values import (
     INTEGERS,
     LISTS,
@@ -223,7 +223,7 @@ def equal(left: Value, right: Value, frame: Frame) -> bool:
     if (_general(left) and _plain(right)) or (_plain(left) and _general(right)):
         if len(left) != len(right):
             return False
-        frame.walk(len(left))
+        frame.walk(len(left) + 1)
         return all(equal(one, two, frame) for one, two in zip(left, right, strict=True))
     if is_nil(left) and is_nil(right):
         return True
@@ -364,6 +364,7 @@ def matches(left: Value, right: Value, frame: Frame) -> bool:
     """`matches` with a pattern that is known only now."""
     if is_nil(left) or is_nil(right):
         return False
+    frame.call(CALL_STEPS, (right,))
     try:
         return search(pattern(_text(right)), left, frame)
     except PatternError as error:

@@ -11,7 +11,7 @@ from kargo_lab.errors import RuleError
 from kargo_lab.rules import jsonwrite
 from kargo_lab.rules.expressions import moments
 from kargo_lab.rules.expressions.dates import Duration, Location, Month, Time, Weekday
-from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.frame import CALL_STEPS, Frame
 from kargo_lab.rules.expressions.values import (
     LISTS,
     MAPS,
@@ -51,8 +51,13 @@ def number(value: float) -> str:
     return f"{minus}{whole}.{fraction}" if fraction else minus + whole
 
 
+PIECE_STEPS = 5
+"""What each element of a value costs that is printed."""
+
+
 def text(value: Value, frame: Frame) -> str:
     """What Go's `%v` prints."""
+    frame.work(PIECE_STEPS)
     made = joined(_pieces(value, frame))
     frame.made(len(made))
     return made
@@ -67,8 +72,10 @@ def _pieces(value: Value, frame: Frame) -> Iterable[str]:
     if kind is bool:
         return ["true" if value else "false"]
     if kind is float:
+        frame.work(CALL_STEPS // 2)
         return [number(value)]
     if kind is Time:
+        frame.work(CALL_STEPS)
         return [moments.time_text(value)]
     if kind in LISTS:
         frame.walk(len(value))
@@ -107,6 +114,7 @@ def _sortable(key: Value) -> tuple[float, bytes]:
 
 def json_text(value: Value, frame: Frame, *, indent: str) -> str:
     """JSON as Go's Marshal writes it, or MarshalIndent with `indent`."""
+    frame.work(CALL_STEPS)
     try:
         return jsonwrite.dumps(plain(value, frame), indent=indent)
     except RuleError as error:
@@ -122,6 +130,7 @@ def plain(value: Value, frame: Frame) -> object:
     if is_nil(value):
         return None
     if kind is Time:
+        frame.work(CALL_STEPS)
         return moments.json_text(value)
     if kind is Duration:
         return value.nanoseconds

@@ -16,7 +16,7 @@ import pytest
 
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import expressions
-from kargo_lab.rules.expressions import Limits
+from kargo_lab.rules.expressions import Limits, layouts
 
 ROWS = json.loads((Path(__file__).parents[2] / "data" / "expression-costs.json").read_text())
 VARIABLES: dict[str, Any] = {
@@ -55,6 +55,49 @@ def test_and_is_stopped_with_one_less(text: str, measure: str, least: int) -> No
         program.run(VARIABLES, now=NOON)
     error = stopped.value
     assert (error.stage, error.message) == ("run", MESSAGES[measure].format(least - 1))
+
+
+GUESSED = len(layouts.GUESSED)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "characters"),
+    [
+        pytest.param("2024-01-02", 0, 10, id="the first layout fits"),
+        pytest.param(
+            "2024-01-02T10:00:00Z", layouts.GUESSED.index("2006-01-02T15:04:05Z07:00"), 20, id="a later one fits"
+        ),
+        pytest.param("x", GUESSED, 1, id="none fits"),
+    ],
+)
+def test_each_wrong_guess_at_a_date_is_paid_for(text: str, wrong: int, characters: int) -> None:
+    """A built-in, a date with its characters, and the guesses."""
+    least = 10 + 50 + 5 * characters + 50 * wrong
+    program = expressions.compile("date(s)", limits=Limits(steps=least - 1))
+    with pytest.raises(ExpressionError, match=f"more than {least - 1} steps"):
+        program.run({"s": text})
+    enough = expressions.compile("date(s)", limits=Limits(steps=least))
+    if wrong < GUESSED:
+        enough.run({"s": text})
+    else:
+        with pytest.raises(ExpressionError, match="invalid date x"):
+            enough.run({"s": text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'all(xs, date(#.at).Year() == 2024 and #.name matches "^n[0-9]+$")',
+        "len(sortBy(xs, #.at)) == 4000 and len(groupBy(xs, #.name[0:2])) > 1",
+        'count(xs, date(#.at).Format("2006-01") == "2024-01") == 4000',
+        'all(xs, len(split(#.text, ",")) > 1 and trim(upper(#.name)) != lower(#.text))',
+        "len(fromJSON(toJSON(xs))) == 4000",
+        'any(map(xs, #.name), # == "n3999") and "n12" in map(xs, #.name)',
+    ],
+)
+def test_a_payload_of_a_megabyte_is_within_the_limits(text: str) -> None:
+    rows = [{"name": f"n{n}", "at": "2024-01-02T10:00:00Z", "text": "a," * 100} for n in range(4000)]
+    assert expressions.compile(text).run({"xs": rows})
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from kargo_lab.errors import ExpressionError
-from kargo_lab.rules import expressions, urls
+from kargo_lab.rules import durations, expressions, urls
 from kargo_lab.rules import json as gojson
 from kargo_lab.rules.expressions import values
-from kargo_lab.rules.expressions.builtins.moments import FUNCTIONS as MOMENTS
 from kargo_lab.rules.expressions.dates import Duration, Month, Time, Weekday
 from kargo_lab.rules.expressions.layouts import RFC3339_NANO, format_time
 
@@ -50,7 +49,7 @@ def moment(text: str) -> Time:
 MARKS = {
     "$int": int,
     "$time": moment,
-    "$duration": lambda text: MOMENTS["duration"](None, text),
+    "$duration": lambda text: Duration(durations.parse(text)),
     "$strings": values.Strings,
 }
 

@@ -130,7 +130,7 @@ def _to_pairs(frame: Frame, value: Value) -> Value:
 def _from_pairs(frame: Frame, value: Value) -> Value:
     made = AnyMap()
     pairs = _listed("transform from pairs", value)
-    frame.work(len(pairs))
+    frame.walk(len(pairs))
     for pair in pairs:
         parts = _listed("use as pair", pair)
         if len(parts) != 2:

@@ -12,16 +12,18 @@ from kargo_lab.rules.expressions.dates import Duration, Location, Time
 from kargo_lab.rules.expressions.frame import Frame
 from kargo_lab.rules.expressions.values import Failure, Value
 
-DATE_STEPS = 20
-"""What a wrong guess at the layout of a date costs: some microseconds, where a step is a fraction of one."""
+DATE_STEPS = 50
+"""What a date, a duration, a place or a wrong guess at a layout costs beyond any call: some microseconds."""
 
 
 def _now(frame: Frame, place: Value = None) -> Time:
+    frame.work(DATE_STEPS)
     moment = frame.now()
     return Time(moment.nanoseconds, place) if isinstance(place, Location) else moment
 
 
-def _timezone(_: Frame, name: Value) -> Location:
+def _timezone(frame: Frame, name: Value) -> Location:
+    frame.call(DATE_STEPS, (name,))
     try:
         return dates.location(string(name))
     except ValueError as error:
@@ -33,6 +35,7 @@ def _date(frame: Frame, *arguments: Value) -> Time:
     texts = [string(given) for given in (arguments if place is None else arguments[1:])]
     if not texts:
         raise Failure("date needs a text")
+    frame.call(DATE_STEPS, texts)
     try:
         if len(texts) == 3:
             return layouts.parse_time(texts[0], texts[1], _timezone(frame, texts[2]))
@@ -48,7 +51,8 @@ def _date(frame: Frame, *arguments: Value) -> Time:
     raise Failure(f"invalid date {texts[0]}")
 
 
-def _duration(_: Frame, text: Value) -> Duration:
+def _duration(frame: Frame, text: Value) -> Duration:
+    frame.call(DATE_STEPS, (text,))
     try:
         return Duration(durations.parse(string(text)))
     except RuleError as error:

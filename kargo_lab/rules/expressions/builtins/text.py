@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from kargo_lab.errors import RuleError
 from kargo_lab.rules import json as gojson
 from kargo_lab.rules.expressions import printing
-from kargo_lab.rules.expressions.frame import Frame
+from kargo_lab.rules.expressions.frame import CALL_STEPS, Frame
 from kargo_lab.rules.expressions.values import (
     Failure,
     NilStrings,
@@ -133,7 +133,10 @@ def _to_json(frame: Frame, value: Value) -> str:
     return text
 
 
-def _from_json(text: str) -> Value:
+def _from_json(frame: Frame, value: Value) -> Value:
+    text = string(value)
+    frame.made(len(text))
+    frame.work(CALL_STEPS // 2 + len(text))
     try:
         return gojson.loads(encoded(text))
     except RuleError as error:
@@ -156,7 +159,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "lastIndexOf": _texts(_index(bytes.rfind)),
     "toBase64": _texts(_to_base64),
     "fromBase64": _texts(_from_base64),
-    "fromJSON": _texts(_from_json),
+    "fromJSON": _from_json,
     "split": _split(keep=False),
     "splitAfter": _split(keep=True),
     "replace": _replace,
