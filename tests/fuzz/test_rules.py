@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
-import signal
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -32,25 +31,29 @@ def test_two_hundred_texts_give_values_or_documented_errors(name: str) -> None:
     assert findings == []
 
 
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    """Whoever else uses the alarm clock, as pytest-timeout does, gets it back as it was."""
-    set_by, left = signal.getsignal(signal.SIGALRM), signal.setitimer(signal.ITIMER_REAL, 0)
-    yield
-    signal.signal(signal.SIGALRM, set_by)
-    signal.setitimer(signal.ITIMER_REAL, *left)
-
-
-@pytest.mark.usefixtures("alarm")
 def test_it_runs_as_a_program() -> None:
     result = CliRunner().invoke(fuzz.main, ["--minutes", "0", "--seed", "7", "--only", "version"])
     assert (result.exit_code, result.output.splitlines()[0]) == (0, "seed 7")
 
 
-@pytest.mark.usefixtures("alarm")
 def test_it_reports_what_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = fuzz.Target(lambda rng, text: {}[text], "a", ())
     monkeypatch.setitem(fuzz.TARGETS, "version", broken)
     result = CliRunner().invoke(fuzz.main, ["--minutes", "0", "--seed", "7", "--only", "version"])
     assert result.exit_code == 1
     assert "KeyError" in result.output
+
+
+def test_it_reports_what_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundredths of a second of processor time, however long that is by the clock."""
+
+    def endless(rng: random.Random, text: str) -> None:
+        until = time.process_time() + 5
+        while time.process_time() < until:
+            pass
+
+    monkeypatch.setitem(fuzz.TARGETS, "version", fuzz.Target(endless, "a", ()))
+    monkeypatch.setattr(fuzz, "HOPELESS_SECONDS", 0.02)
+    result = CliRunner().invoke(fuzz.main, ["--minutes", "0", "--seed", "7", "--only", "version"])
+    assert result.exit_code == 1
+    assert "no answer after 0.02 s of processor time" in result.output
