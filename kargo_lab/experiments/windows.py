@@ -291,19 +291,20 @@ class Walk:
         """Put those right, in place, who come at one instant with somebody of the chain. Others are so already."""
         if not len(places):
             return
-        same = np.append(arrival[1:] == arrival[:-1], False)
-        tied = same[places] | (same[places - 1] & (places > 0))
+        first = np.append(True, arrival[1:] != arrival[:-1])  # of those that come at one instant
+        tied = ~first[places] | ~np.append(first[1:], True)[places]
         if not tied.any():
             return
         due, also = polls
-        turns = inserted(without(also, self._timers.turn[:due]), places, ranks)
-        order = np.arange(len(whose))
-        for moment in np.unique(arrival[places[tied]]).tolist():
-            run = slice(*np.searchsorted(arrival, (moment, moment + 1)))
-            order[run] = order[run][np.argsort(turns[run], kind="stable")]
-        back = np.empty(len(order), dtype=np.int64)
-        back[order] = np.arange(len(order))
-        whose[:], places[:] = whose[order], back[places]
+        instant = np.cumsum(first)
+        concerned = np.zeros(int(instant[-1]) + 1, dtype=np.bool_)
+        concerned[instant[places[tied]]] = True
+        members = np.flatnonzero(concerned[instant])
+        turns = inserted(without(also, self._timers.turn[:due]), places, ranks)[members]
+        moved = members[np.lexsort((turns, instant[members]))]
+        back = np.arange(len(whose))
+        back[moved] = members
+        whose[members], places[:] = whose[moved], back[places]
 
     def _drawn(self, warehouse: Numbers, number: Numbers) -> Ticks:
         shares = chance.many(self.scenario.seed, chance.DURATION, warehouse, number)
