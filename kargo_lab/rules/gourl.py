@@ -56,8 +56,8 @@ def escape(data: bytes, part: str) -> bytes:
     return b"".join(bytes((byte,)) if byte in plain else b"%%%02X" % byte for byte in data)
 
 
-def _unescape(data: bytes, part: str) -> bytes:
-    """Decode percent-escapes; raises ValueError for a broken one, or where a host holds what it must not."""
+def _unescape(data: bytes, part: str = "") -> bytes:
+    """Decode percent-escapes; raises ValueError for a broken one, or where a host or zone holds what it must not."""
     in_host = part in ("host", "zone")
 
     def decoded(found: re.Match[bytes]) -> bytes:
@@ -81,7 +81,7 @@ def _spelled(decoded: bytes, raw: bytes, part: str) -> bytes:
     """`decoded` in the spelling it came in, if that is a legal one and still means the same; else escaped afresh."""
     legal = raw and all(byte in _TOLERATED or byte in _PLAIN[part] for byte in raw)
     # `raw` was decoded once already, so it can be again.
-    return raw if legal and _unescape(raw, part) == decoded else escape(decoded, part)
+    return raw if legal and _unescape(raw) == decoded else escape(decoded, part)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,8 +119,8 @@ class URL:
             path = b"*" if self.path == b"*" else _spelled(self.path, self.raw_path, "path")
             if path and not path.startswith(b"/") and self.host:
                 out += b"/"
-            if not out and b":" in path.split(b"/", 1)[0]:
-                out += b"./"  # else the first segment would read as a scheme
+            if not out and b":" in path.partition(b"/")[0]:
+                out = b"./"  # else the first segment would read as a scheme
             out += path
         if self.force_query or self.raw_query:
             out += b"?" + self.raw_query
@@ -145,7 +145,7 @@ def _is_parameter(pair: bytes) -> bool:
     if not pair or b";" in pair:
         return False
     try:
-        _unescape(pair, "query")
+        _unescape(pair)
     except ValueError:
         return False
     return True
@@ -172,7 +172,7 @@ def _parse(data: bytes, *, strict_colons: bool) -> URL:
     if not rest.startswith(b"/"):
         if scheme:
             return _with_fragment(attrs.evolve(url, opaque=rest), raw_fragment)
-        if b":" in rest.split(b"/", 1)[0]:
+        if b":" in rest.partition(b"/")[0]:
             raise ValueError("first path segment in URL cannot contain colon")
     if rest.startswith(b"//") and (scheme or not rest.startswith(b"///")):
         authority, slash, rest = rest[2:].partition(b"/")
@@ -182,11 +182,11 @@ def _parse(data: bytes, *, strict_colons: bool) -> URL:
         url = attrs.evolve(url, host=_host(host, one_colon=strict_colons and scheme in (b"http", b"https")), user=user)
     elif scheme:
         url = attrs.evolve(url, omit_host=True)
-    return _with_fragment(attrs.evolve(url, path=_unescape(rest, "path"), raw_path=rest), raw_fragment)
+    return _with_fragment(attrs.evolve(url, path=_unescape(rest), raw_path=rest), raw_fragment)
 
 
 def _with_fragment(url: URL, raw: bytes) -> URL:
-    return attrs.evolve(url, fragment=_unescape(raw, "fragment"), raw_fragment=raw)
+    return attrs.evolve(url, fragment=_unescape(raw), raw_fragment=raw)
 
 
 def _scheme(data: bytes) -> tuple[bytes, bytes]:
@@ -201,7 +201,7 @@ def _user(userinfo: bytes) -> tuple[bytes, bytes | None]:
     if not all(byte in _USER_LETTERS for byte in userinfo):
         raise ValueError("invalid userinfo")
     name, colon, password = userinfo.partition(b":")
-    return _unescape(name, "user"), _unescape(password, "user") if colon else None
+    return _unescape(name), _unescape(password) if colon else None
 
 
 def _host(host: bytes, *, one_colon: bool) -> bytes:

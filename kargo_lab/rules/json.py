@@ -11,6 +11,7 @@ documentation of encoding/json, and Go 1.26 asked case by case. Nothing but JSON
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -167,7 +168,7 @@ def _misfit(what: str, kind: str, path: str, body: bytes) -> JSONError:
 
 def _float(number: Number, body: bytes, path: str) -> float:
     value = float(number)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         raise _misfit(f"number {number}", "float64", path, body)
     return value
 

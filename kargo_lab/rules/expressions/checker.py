@@ -206,7 +206,8 @@ class _Checker:
         try:
             return signatures.RULES[name](name, natures)
         except ValueError as error:
-            raise self.error(node, str(error)) from None
+            message, *blamed = error.args
+            raise self.error(arguments[blamed[0]] if blamed else node, message) from None
 
     def overloaded(
         self,
@@ -236,10 +237,10 @@ class _Checker:
         if overload.results > 2:
             return self.error(node, f"func {name} returns more then two values")
         wanted = len(overload.inputs)
-        if len(natures) != wanted and not overload.variadic:
+        if len(natures) != wanted:
             amount = "too many" if len(natures) > wanted else "not enough"
             return self.error(node, f"{amount} arguments to call {name}")
-        for argument, given, target in zip(arguments, natures, map(Nature, overload.inputs), strict=False):
+        for argument, given, target in zip(arguments, natures, map(Nature, overload.inputs), strict=True):
             if given.is_nil and target.kind in {POINTER, INTERFACE}:
                 continue
             fits = not given.is_nil and (
@@ -280,7 +281,7 @@ class _Checker:
     def of_predicate(self, node: nodes.Builtin, collection: Nature, result: Nature) -> Nature:
         """The nature of a built-in with a predicate that returns `result`."""
         name = node.name
-        element = UNKNOWN if collection.unknown else collection.element()
+        element = collection.element()
         if name in {"all", "none", "any", "one"}:
             return NATURE[BOOL]
         if name in {"count", "findIndex", "findLastIndex"}:
@@ -294,7 +295,7 @@ class _Checker:
         if name == "sum" and len(node.arguments) == 1:
             return element
         if name == "groupBy":
-            return Nature(GROUPS, of=list_of(element))
+            return Nature(GROUPS)
         if name == "sortBy":
             return collection
         if name == "sum":
@@ -307,7 +308,7 @@ class _Checker:
     def pointer(self, node: nodes.Pointer) -> Nature:
         collection, extra = self.scopes[-1]  # the parser reads `#` nowhere but in a predicate
         if node.name == "":
-            return UNKNOWN if collection.unknown else collection.element()
+            return collection.element()
         if node.name in extra:
             return extra[node.name]
         raise self.error(node, f"unknown pointer #{node.name}")

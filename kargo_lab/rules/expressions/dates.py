@@ -110,10 +110,10 @@ def location(name: str) -> Location:
 def named_offset(place: Location, abbreviation: str, seconds: int) -> int | None:
     """The offset that a zone's own abbreviation stands for; None if the zone never had it.
 
-    The one that holds at the moment goes first, then any other of the zone's history.
+    The one that holds at the moment goes first, then the first of the zone's history; Go takes the first of its file.
     """
     history = range(-_PROBED_YEARS * _HALF_YEAR, _PROBED_YEARS * _HALF_YEAR, _HALF_YEAR)
-    for near in (seconds, seconds - _HALF_YEAR, seconds + _HALF_YEAR, _FAR_PAST, *history):
+    for near in (seconds, _FAR_PAST, *history):
         name, offset, _ = place.at(near)
         if name == abbreviation:
             return offset

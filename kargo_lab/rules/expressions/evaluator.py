@@ -294,7 +294,7 @@ class _Compiler:
             for test, then, position in arms:
                 value = test(frame)
                 if type(value) is not bool:
-                    raise Failure(f"non-bool value ({type_name(value)}) used as condition", position)
+                    raise Failure(f"interface conversion: interface {{}} is {type_name(value)}, not bool", position)
                 if value:
                     return then(frame)
             return other(frame)
@@ -334,15 +334,16 @@ class _Compiler:
         return run
 
     def sum(self, node: nodes.Sum) -> Run:
-        items, position = [self.build(item) for item in node.items], node.position
+        items = [self.build(item) for item in node.items]
+        places = [node.position] + [0] * (len(items) - 2)  # upstream's inner sums have no place of their own
 
         def run(frame: Frame) -> Value:
             *rest, total = [item(frame) for item in items]
-            try:
-                for value in reversed(rest):
+            for value, position in zip(reversed(rest), reversed(places), strict=True):
+                try:
                     total = operators.add(value, total, frame)
-            except Failure as failure:
-                raise failure.at(position) from None
+                except Failure as failure:
+                    raise failure.at(position) from None
             return total
 
         return run
@@ -379,7 +380,7 @@ def _exact(kind: type, operator: str) -> operators.Operation:
     def compare(left: Value, right: Value, frame: Frame) -> bool:  # noqa: ARG001  (operators have one shape)
         for value in (left, right):
             if type(value) is not kind:
-                raise Failure(f"interface conversion: interface {{}} is {type_name(value)}, not {kind.__name__}")
+                raise Failure(f"interface conversion: interface {{}} is {type_name(value)}, not {type_name(kind())}")
         return bool((left == right) is (operator == "=="))
 
     return compare
@@ -412,7 +413,7 @@ def _table(table: nodes.Table, position: int) -> Step:
         if value is None:
             return zero in members
         if type(value) is not kind:
-            raise Failure(f"value of type {type_name(value)} cannot be a key of type {kind.__name__}", position)
+            raise Failure(f"value of type {type_name(value)} cannot be a key of type {type_name(zero)}", position)
         return value in members
 
     return run

@@ -90,14 +90,12 @@ class Frame:
         """Account for a text of `length` characters before it is made."""
         if length > self.limits.text:
             raise Failure(f"the evaluation makes a text longer than {self.limits.text} characters")
-        self.steps -= length // 64
-        if self.steps < 0:
-            self.work(0)
+        self.work(length // 64)
 
 
 def element(frame: Frame) -> Value:
     """The element that the innermost loop is at."""
-    return reached(frame.item) if frame.item is UNREACHABLE else frame.item
+    return reached(frame.item)
 
 
 def reached(item: Value) -> Value:

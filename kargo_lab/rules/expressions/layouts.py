@@ -43,7 +43,8 @@ _CHUNK = re.compile(
     r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|002|0[1-6]|15|1|2006|2|__2|_(?=2006)|_2|3|4|5|PM|pm"
     r"|[-Z]07:00:00|[-Z]070000|[-Z]07:00|[-Z]0700|[-Z]07|[.,](?:0+|9+)(?![0-9])"
 )
-_DIGITS = "0123456789"
+_DIGITS = frozenset("0123456789")
+_MARKS = frozenset(".,")
 
 
 def chunks(layout: str) -> list[tuple[str, str]]:
@@ -67,7 +68,7 @@ def _offset_text(element: str, offset: int) -> str:
     sign, size = ("-", -offset) if offset < 0 else ("+", offset)
     hours, minutes, seconds = size // 3600, size // 60 % 60, size % 60
     parts = [f"{hours:02d}"]
-    if element[3:4]:
+    if len(element) > 3:
         parts.append(f"{minutes:02d}")
     if element.endswith(("0000", "00:00")):
         parts.append(f"{seconds:02d}")
@@ -113,7 +114,7 @@ def format_time(time: Time, layout: str) -> str:
         parts.append(literal)
         if element in plain:
             parts.append(plain[element])
-        elif element[:1] in {".", ","}:
+        elif element[:1] in _MARKS:
             digits = f"{civil.nanosecond:09d}"[: len(element) - 1]  # Go, too, stops at nine
             if element[1] == "9":
                 digits = digits.rstrip("0")
@@ -124,9 +125,9 @@ def format_time(time: Time, layout: str) -> str:
 
 
 def _zone_number(offset: int) -> str:
-    """What stands for a zone without a name: its offset, minutes only where there are some."""
+    """What stands for a zone without a name: its offset in whole minutes, less than one being no offset at all."""
     size = abs(offset) // 60
-    return f"{'-' if offset < 0 else '+'}{size // 60:02d}{size % 60:02d}"
+    return f"{'-' if offset <= -60 else '+'}{size // 60:02d}{size % 60:02d}"
 
 
 class _Bad(ValueError):  # noqa: N818  (never leaves this module)
@@ -161,7 +162,7 @@ def parse_time(text: str, layout: str, place: Location | None = None) -> Time:
             if element:
                 rest = _reader(element)(parts, element, rest, pieces[index + 1])
         parsed = _assembled(parts, place)
-    except (_Bad, IndexError):
+    except _Bad:
         raise ValueError(f'parsing time "{text}" as "{layout}" failed') from None
     if rest:
         raise ValueError(f'parsing time "{text}": extra text: "{rest}"')
@@ -173,29 +174,29 @@ def _skipped(rest: str, literal: str) -> str:
     while literal:
         if literal[0] == " ":
             if rest and rest[0] != " ":
-                raise _Bad(literal)
+                raise _Bad
             literal, rest = literal.lstrip(" "), rest.lstrip(" ")
             continue
         if not rest or rest[0] != literal[0]:
-            raise _Bad(literal)
+            raise _Bad
         literal, rest = literal[1:], rest[1:]
     return rest
 
 
 def _number(rest: str, *, padded: bool) -> tuple[int, str]:
     """One or two digits; exactly two if `padded`."""
-    if not rest[:1] or rest[0] not in _DIGITS:
-        raise _Bad(rest)
-    if not rest[1:2] or rest[1] not in _DIGITS:
+    if rest[:1] not in _DIGITS:
+        raise _Bad
+    if rest[1:2] not in _DIGITS:
         if padded:
-            raise _Bad(rest)
+            raise _Bad
         return int(rest[0]), rest[1:]
     return int(rest[:2]), rest[2:]
 
 
 def _within(number: int, low: int, high: int) -> int:
     if not low <= number <= high:
-        raise _Bad(str(number))
+        raise _Bad
     return number
 
 
@@ -215,9 +216,9 @@ Piece = tuple[str, str]
 
 
 def _read_year(parts: _Parts, element: str, rest: str, _: Piece) -> str:
-    digits = rest[: len(element) if element == "2006" else 2]
-    if len(digits) != (4 if element == "2006" else 2) or not all(digit in _DIGITS for digit in digits):
-        raise _Bad(rest)
+    digits = rest[: len(element)]
+    if len(digits) != len(element) or not _DIGITS.issuperset(digits):
+        raise _Bad
     year = int(digits)
     if element == "06":
         year += 1900 if year >= 69 else 2000
@@ -230,7 +231,7 @@ def _name(names: tuple[str, ...], length: int | None, rest: str) -> tuple[int, s
         wanted = name[:length]
         if rest[: len(wanted)].lower() == wanted.lower():
             return index, rest[len(wanted) :]
-    raise _Bad(rest)
+    raise _Bad
 
 
 def _read_month_name(parts: _Parts, element: str, rest: str, _: Piece) -> str:
@@ -264,7 +265,7 @@ def _read_year_day(parts: _Parts, element: str, rest: str, _: Piece) -> str:
     while length < 3 and length < len(rest) and rest[length] in _DIGITS:
         length += 1
     if length == 0 or (element == "002" and length != 3):
-        raise _Bad(rest)
+        raise _Bad
     parts.year_day = int(rest[:length])
     return rest[length:]
 
@@ -284,8 +285,8 @@ def _read_minute(parts: _Parts, element: str, rest: str, _: Piece) -> str:
 def _read_second(parts: _Parts, element: str, rest: str, following: Piece) -> str:
     number, rest = _number(rest, padded=element == "05")
     parts.second = _within(number, 0, 59)
-    written = following[0] == "" and following[1][:1] in {".", ","} and following[1] != ""
-    if not written and rest[:1] in {".", ","} and rest[1:2] and rest[1] in _DIGITS:
+    written = following[0] == "" and following[1][:1] in _MARKS
+    if not written and rest[:1] in _MARKS and rest[1:2] in _DIGITS:
         length = _fraction_length(rest)
         parts.nanosecond = _nanoseconds(rest[:length])
         return rest[length:]
@@ -295,11 +296,11 @@ def _read_second(parts: _Parts, element: str, rest: str, following: Piece) -> st
 def _read_fraction(parts: _Parts, element: str, rest: str, _: Piece) -> str:
     if element[1] == "0":
         digits = rest[: len(element)]
-        if len(digits) < len(element) or digits[0] not in ".," or not all(digit in _DIGITS for digit in digits[1:10]):
-            raise _Bad(rest)
+        if len(digits) < len(element) or digits[0] not in _MARKS or not _DIGITS.issuperset(digits[1:10]):
+            raise _Bad
         parts.nanosecond = _nanoseconds(digits)
         return rest[len(element) :]
-    if len(rest) < 2 or rest[0] not in ".," or rest[1] not in _DIGITS:
+    if rest[:1] not in _MARKS or rest[1:2] not in _DIGITS:
         return rest
     length = _fraction_length(rest)
     parts.nanosecond = _nanoseconds(rest[:length])
@@ -309,7 +310,7 @@ def _read_fraction(parts: _Parts, element: str, rest: str, _: Piece) -> str:
 def _read_half(parts: _Parts, element: str, rest: str, _: Piece) -> str:
     half = rest[:2]
     if half not in ({"AM", "PM"} if element == "PM" else {"am", "pm"}):
-        raise _Bad(rest)
+        raise _Bad
     parts.half = half.lower()
     return rest[2:]
 
@@ -320,13 +321,13 @@ def _read_offset(parts: _Parts, element: str, rest: str, _: Piece) -> str:
         return rest[1:]
     shape = rest[: len(element)]
     if len(shape) != len(element) or shape[0] not in "+-":
-        raise _Bad(rest)
+        raise _Bad
     numbers = []
     for position, sample in enumerate(element[1:], 1):
         if sample == ":" and shape[position] != ":":
-            raise _Bad(rest)
-        if sample != ":" and position % (3 if ":" in element else 2) == 1:
-            numbers.append(_number(shape[position : position + 2], padded=True)[0])
+            raise _Bad
+        if position % (3 if ":" in element else 2) == 1:
+            numbers.append(_number(shape[position:], padded=True)[0])
     hours, minutes, seconds = (*numbers, 0, 0)[:3]
     size = _within(hours, 0, 24) * 3600 + _within(minutes, 0, 60) * 60 + _within(seconds, 0, 60)
     parts.offset = -size if shape[0] == "-" else size
@@ -339,7 +340,7 @@ def _read_zone(parts: _Parts, element: str, rest: str, _: Piece) -> str:  # noqa
         return rest[3:]
     length = _zone_length(rest)
     if not length:
-        raise _Bad(rest)
+        raise _Bad
     parts.zone = rest[:length]
     return rest[length:]
 
@@ -365,10 +366,10 @@ def _zone_length(rest: str) -> int:
 
 
 def _signed_length(rest: str) -> int:
-    if rest[:1] not in {"+", "-"} or not rest[:1]:
-        return 0
+    """A sign and hours up to 23; zeros before them do not count, however many."""
     length = _fraction_length(rest)
-    return length if 1 < length < 20 and int(rest[1:length]) <= 23 else 0
+    hours = rest[1:length].lstrip("0")
+    return length if rest[:1] in {"+", "-"} and length > 1 and len(hours) < 3 and int(hours or 0) <= 23 else 0
 
 
 _READERS: tuple[tuple[frozenset[str], Callable[[_Parts, str, str, Piece], str]], ...] = (
@@ -390,7 +391,7 @@ def _reader(element: str) -> Callable[[_Parts, str, str, Piece], str]:
     for elements, reader in _READERS:
         if element in elements:
             return reader
-    return _read_fraction if element[0] in ".," else _read_offset
+    return _read_fraction if element[0] in _MARKS else _read_offset
 
 
 def _assembled(parts: _Parts, place: Location | None) -> Time:
@@ -415,30 +416,19 @@ def _assembled(parts: _Parts, place: Location | None) -> Time:
     known = named_offset(local, parts.zone, shown.seconds)
     if known is not None:
         return Time(shown.nanoseconds - known * SECOND, local)
-    offset = int(parts.zone[3:]) * 3600 if len(parts.zone) > 3 and parts.zone[:3] == "GMT" else 0
-    return Time(shown.nanoseconds, fixed(parts.zone, offset))
+    hours = parts.zone[3:] if parts.zone[:3] == "GMT" else ""
+    size = int(hours[1:].lstrip("0") or 0) * 3600
+    return Time(shown.nanoseconds, fixed(parts.zone, -size if hours[:1] == "-" else size))
 
 
 def _calendar(parts: _Parts) -> tuple[int, int]:
     month, day = parts.month, parts.day
     if parts.year_day >= 0:
-        number = parts.year_day
-        if leap(parts.year):
-            if number == 60:
-                found = (2, 29)
-                number = 0
-            elif number > 60:
-                number -= 1
-        if number:
-            _within(number, 1, 365)
-            found = (1, number)
-            while found[1] > days_in(found[0], 1):
-                found = (found[0] + 1, found[1] - days_in(found[0], 1))
-        elif parts.year_day != 60:
-            raise _Bad("day-of-year")
-        if (month >= 0 and month != found[0]) or (day >= 0 and day != found[1]):
-            raise _Bad("day-of-year does not match")
-        return found
-    month, day = (1 if month < 0 else month), (1 if day < 0 else day)
-    _within(day, 1, days_in(month, parts.year))
-    return month, day
+        found, left = 1, _within(parts.year_day, 1, 366 if leap(parts.year) else 365)
+        while left > days_in(found, parts.year):
+            found, left = found + 1, left - days_in(found, parts.year)
+        if month not in {-1, found} or day not in {-1, left}:
+            raise _Bad
+        return found, left
+    month, day = max(month, 1), (1 if day < 0 else day)
+    return month, _within(day, 1, days_in(month, parts.year))

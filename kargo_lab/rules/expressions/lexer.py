@@ -134,12 +134,10 @@ def _literal(text: str, start: int, position: int, version: tuple[int, ...]) -> 
         raise ExpressionError("literal not terminated", text, stop)
     inside = text[position + 1 : stop]
     raw = start != position
-    value = inside if inside.isascii() and "\\" not in inside and "\r" not in inside else None
-    if value is None:
-        try:
-            value = _unescaped(inside, raw=raw, braces=version >= (1, 17, 7))
-        except ValueError:
-            raise ExpressionError("unable to unescape string", text, position) from None
+    try:
+        value = _unescaped(inside, raw=raw, braces=version >= (1, 17, 7))
+    except ValueError:
+        raise ExpressionError("unable to unescape string", text, position) from None
     return Token(BYTES if raw else TEXT, value, start), stop + 1
 
 
@@ -157,12 +155,12 @@ def _unescaped(inside: str, *, raw: bool, braces: bool) -> str:
             parts.append(_SIMPLE.get(simple, simple))
         elif octal:
             if octal[0] > "3":
-                raise ValueError(octal)
+                raise ValueError
             parts.append(chr(int(octal, 8)))
         elif short:
             parts.append(chr(int(short, 16)))
         elif raw or (braced and not braces):
-            raise ValueError(inside)
+            raise ValueError
         else:
             number = int(braced or four or eight, 16)
             # chr refuses what lies beyond Unicode; a surrogate half is no character to Go.

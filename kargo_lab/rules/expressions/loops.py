@@ -202,9 +202,7 @@ def ordered(keys: list[Value], frame: Frame, *, largest_first: bool) -> list[int
 
     def compare(one: int, two: int) -> int:
         left, right = (two, one) if largest_first else (one, two)
-        if operators.less(keys[left], keys[right], frame):
-            return -1
-        return 1 if operators.less(keys[right], keys[left], frame) else 0
+        return -int(operators.less(keys[left], keys[right], frame))  # sorting asks for nothing but what comes before
 
     frame.work(2 * len(keys) * len(keys).bit_length())
     return sorted(range(len(keys)), key=functools.cmp_to_key(compare))

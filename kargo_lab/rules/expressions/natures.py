@@ -40,7 +40,6 @@ class GoType:
     inputs: tuple[GoType, ...] = ()
     results: int = 1
     result: GoType | None = None
-    variadic: bool = False
 
 
 ANY = GoType(name="interface {}", kind=INTERFACE)
@@ -59,7 +58,7 @@ MAP = GoType(name="map[string]interface {}", kind=MAP_KIND, key=STRING, element=
 ANY_MAP = GoType(name="map[interface {}]interface {}", kind=MAP_KIND, key=ANY, element=ANY)
 GROUPS = GoType(name="map[interface {}][]interface {}", kind=MAP_KIND, key=ANY, element=ARRAY)
 STRING_MAP = GoType(name="map[string]string", kind=MAP_KIND, key=STRING, element=STRING)
-FUNCTION = GoType(name="func(...interface {}) (interface {}, error)", kind=FUNC, variadic=True)
+FUNCTION = GoType(name="func(...interface {}) (interface {}, error)", kind=FUNC)
 
 
 def function(*inputs: GoType, result: GoType = ANY, results: int = 1) -> GoType:

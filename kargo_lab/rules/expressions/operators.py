@@ -56,8 +56,7 @@ def add(left: Value, right: Value, frame: Frame) -> Value:
         return wrapped(int(left) + int(right))
     if kinds == (str, str):
         frame.made(len(left) + len(right))
-        text = left + right
-        return text if text.isascii() else rejoined(text)
+        return rejoined(left + right)
     if kinds == (Time, Duration):
         return left.plus(right.nanoseconds)
     if kinds == (Duration, Time):
@@ -111,7 +110,7 @@ def quotient(left: float, right: float) -> float:
         return left / right
     if left == 0 or math.isnan(left) or math.isnan(right):
         return math.nan
-    return math.copysign(math.inf, math.copysign(1, left) * math.copysign(1, right))
+    return math.copysign(math.inf, right) * left
 
 
 def modulo(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
@@ -142,7 +141,7 @@ def raised(base: float, exponent: float) -> float:
         return 1.0
     if math.isnan(base) or math.isnan(exponent):
         return math.nan
-    if base == 0 or math.isinf(base) or math.isinf(exponent) or abs(exponent) >= 2**63:
+    if base == 0 or math.isinf(base) or abs(exponent) >= 2**63:
         return _raised_limit(base, exponent)
     if abs(exponent) == 0.5:
         if base < 0:
@@ -161,12 +160,12 @@ def raised(base: float, exponent: float) -> float:
 
 def _raised_limit(base: float, exponent: float) -> float:
     """Powers of and to zero, infinities, and exponents beyond 64 bits."""
-    odd = abs(exponent) < 2**53 and math.fmod(exponent, 2) in {1.0, -1.0}
-    sign = -1.0 if odd and math.copysign(1, base) < 0 else 1.0
     size = abs(base)
     if size == 1:
         return 1.0
-    return math.copysign(0.0 if (size < 1) == (exponent > 0) else math.inf, sign)
+    limit = 0.0 if (size < 1) == (exponent > 0) else math.inf
+    odd = math.isfinite(exponent) and math.fmod(exponent, 2) in {1.0, -1.0}
+    return math.copysign(limit, base) if odd else limit
 
 
 def _squared(base: float, times: int, factor: float, *, inverse: bool) -> float:
@@ -198,8 +197,6 @@ def _ordering(symbol: str, decide: Callable[[Any, Any], bool]) -> Operation:
             # Go compares an int with a float as two floats.
             return decide(float(left), float(right)) if float in kinds else decide(left, right)
         if kinds == (str, str):
-            if left.isascii() or right.isascii():
-                return decide(left, right)
             return decide(encoded(left), encoded(right))
         if kinds == (Time, Time) or kinds == (Duration, Duration):
             return decide(left.nanoseconds, right.nanoseconds)
@@ -317,7 +314,7 @@ def fetch(owner: Value, key: Value) -> Value:
     """`owner.key` and `owner[key]`."""
     kind = type(owner)
     if kind is dict:
-        return owner.get(key if type(key) is str else text_key(key))
+        return owner.get(text_key(key))
     if kind is str or kind in LISTS:
         return element(owner, key)
     if kind is AnyMap:
@@ -340,22 +337,17 @@ def _shown(key: Value) -> str:
 
 
 def sliced(owner: Value, start: Value, end: Value) -> Value:
-    """`owner[start:end]`: everything clamps; a text is cut between bytes. `end` None is the length."""
+    """`owner[start:end]`: as Python, everything clamps, but a text is cut between bytes. `end` None is the length."""
     kind = type(owner)
     if kind is not str and kind not in LISTS:
         if end is None:
             raise Failure(f"invalid argument for len (type {type_name(owner)})")
         raise Failure(f"cannot slice {type_name(owner)}")
-    data = encoded(owner) if kind is str and not owner.isascii() else owner
-    length = len(data)
-    first, last = to_int(start), length if end is None else to_int(end)
-    first = max(first + length, 0) if first < 0 else first
-    last = max(last + length, 0) if last < 0 else min(last, length)
-    first = min(first, last)
-    part = data[first:last]
+    data = encoded(owner) if kind is str else owner
+    part = data[to_int(start) : None if end is None else to_int(end)]
     if kind is str:
-        return part if type(part) is str else decoded(part)
-    if isinstance(owner, list) and type(part) is not kind:
+        return decoded(part)
+    if isinstance(owner, list):
         return kind(part)
     return list(part) if kind is tuple else part
 

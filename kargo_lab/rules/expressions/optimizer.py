@@ -1,7 +1,8 @@
 """The rewriting that expr-lang does before it runs, as far as an expression can tell (A.12).
 
-It decides which errors show, at compile time or at all, and what costs memory. The passes and
-their order are upstream's; each says what it turns into what.
+It decides which errors show, at compile time or at all, where they point, and what costs memory. The
+passes and their order are upstream's; each says what it turns into what. Upstream gives a place to the
+node that it puts in, not to what it makes below it: errors about that point at the first character.
 """
 
 from __future__ import annotations
@@ -155,8 +156,8 @@ def _fold(node: nodes.Node) -> nodes.Node | None:
     if isinstance(node, nodes.Builtin) and node.name == "filter" and isinstance(node.arguments[0], nodes.Builtin):
         inner = node.arguments[0]
         if inner.name == "filter":
-            both = nodes.Binary(node.position, "&&", _body(inner.arguments[1]), _body(node.arguments[1]))
-            predicate = nodes.Predicate(node.position, both)
+            both = nodes.Binary(0, "&&", _body(inner.arguments[1]), _body(node.arguments[1]))
+            predicate = nodes.Predicate(0, both)
             return _copy(node, nodes.Builtin(0, "filter", [inner.arguments[0], predicate]))
     return None
 
@@ -237,8 +238,8 @@ def _in_range(node: nodes.Node) -> nodes.Node | None:
     ends = _range_of(node.right)
     if ends is None:
         return None
-    low = nodes.Binary(node.position, ">=", node.left, ends[0])
-    high = nodes.Binary(node.position, "<=", node.left, ends[1])
+    low = nodes.Binary(0, ">=", node.left, ends[0])
+    high = nodes.Binary(0, "<=", node.left, ends[1])
     return _copy(node, nodes.Binary(0, "and", low, high))
 
 
@@ -282,15 +283,13 @@ _ENDS = {0: "find", -1: "findLast"}
 def _filter_end(node: nodes.Node) -> nodes.Node | None:
     """`filter(xs, p)[0]`, `[-1]`, `first(...)` and `last(...)` stop at the hit."""
     if isinstance(node, nodes.Member) and not node.optional:
-        inner, index = _call(node.owner, "filter", 2), _constant(node.property)
-        name = _ENDS.get(index, "") if type(index) is int else ""
-        throws = True
+        inner, throws = _call(node.owner, "filter", 2), True
+        name = _ENDS.get(_constant(node.property))  # the checker lets no other number than an integer index a list
     else:
         outer = _call(node, "first", 1) or _call(node, "last", 1)
         inner = _call(outer.arguments[0], "filter", 2) if outer else None
-        name = "find" if outer and outer.name == "first" else "findLast"
-        throws = False
-    if inner is None or not name:
+        name, throws = "find" if outer and outer.name == "first" else "findLast", False
+    if inner is None or name is None:
         return None
     new = nodes.Builtin(0, name, inner.arguments)
     new.throws, new.mapped = throws, inner.mapped
@@ -317,9 +316,9 @@ def _combined(node: nodes.Node) -> nodes.Node | None:
     operator = _COMBINED.get((left.name, node.operator))
     if operator is None or not _same(left.arguments[0], right.arguments[0]):
         return None
-    both = nodes.Binary(node.position, operator, _body(left.arguments[1]), _body(right.arguments[1]))
+    both = nodes.Binary(0, operator, _body(left.arguments[1]), _body(right.arguments[1]))
     inside = _combined(both) or both
-    predicate = nodes.Predicate(node.position, inside)
+    predicate = nodes.Predicate(0, inside)
     return _copy(node, nodes.Builtin(0, left.name, [left.arguments[0], predicate]))
 
 
@@ -338,13 +337,13 @@ def _same(one: nodes.Node, two: nodes.Node) -> bool:
 
 
 def _own(node: nodes.Node) -> list[Any]:
-    """What a node says beside its children, with the types of literals."""
+    """What a node says beside its children; the text of a literal tells its type."""
     found: list[Any] = []
     for name in ("name", "operator", "value", "optional", "members"):
         if name in node.children:
             continue
         value = getattr(node, name, None)
-        found += [type(value), repr(value)]
+        found.append(repr(value))
     return found
 
 
@@ -360,7 +359,7 @@ def _sum_range(node: nodes.Node) -> nodes.Node | None:
         return None
     count = wrapped(last - first + 1)
     product = wrapped(count * wrapped(first + last))
-    total = -(-product // 2) if product < 0 else product // 2
+    total = product // 2  # an even number: if one of its factors is odd, the other is not
     body = _body(node.arguments[1]) if len(node.arguments) > 1 else None
     value: int | None
     if node.name == "reduce":
@@ -384,7 +383,7 @@ def _reduced(node: nodes.Builtin, body: nodes.Node | None, total: int) -> int | 
 def _sum_of(body: nodes.Node, total: int, count: int) -> int | None:
     """The sum of `#`, or of `#` and an int literal joined by `*`, `+` or `-`."""
     if isinstance(body, nodes.Pointer):
-        return total if body.name == "" else None
+        return total  # the checker knows no other pointer here
     if not isinstance(body, nodes.Binary):
         return None
     left, right = body.left, body.right
@@ -435,7 +434,7 @@ def _count_any(node: nodes.Node) -> nodes.Node | None:
 def _count_threshold(node: nodes.Node) -> nodes.Node | None:
     """A compared count stops as soon as the comparison is decided."""
     found = _count_compared(node)
-    if found is not None and found[2] >= 0 and found[1] in {">", ">=", "<", "<="}:
+    if found is not None and found[1] in {">", ">=", "<", "<="}:
         threshold = wrapped(found[2] + (1 if found[1] in {">", "<="} else 0))
         if threshold > 1:
             found[0].threshold = threshold

@@ -211,17 +211,17 @@ class _Parser:
         return self.made(node)
 
     def condition(self) -> nodes.Node:
-        arms: list[tuple[int, nodes.Node, nodes.Node]] = []
+        arms: list[tuple[nodes.Node, nodes.Node]] = []
         while True:
-            start = self.advance().position
+            self.advance()
             test = self.expression()
-            arms.append((start, test, self.block()))
+            arms.append((test, self.block()))
             self.expect(OPERATOR, "else")
             if not (self.at(OPERATOR, "if") and self.version >= (1, 17, 7)):
                 break
         other = self.block()
-        for start, test, then in reversed(arms):
-            other = self.checked(nodes.Conditional(start, test, then, other))
+        for test, then in reversed(arms):
+            other = self.checked(nodes.Conditional(0, test, then, other))  # upstream gives it no place
         return other
 
     def block(self) -> nodes.Node:
@@ -232,23 +232,23 @@ class _Parser:
 
     def ternary(self) -> nodes.Node:
         """A binary expression with its `? :`. The last branch is read here, not by recursion."""
-        arms: list[tuple[int, nodes.Node, nodes.Node]] = []
+        arms: list[tuple[nodes.Node, nodes.Node]] = []
         node = self.binary(0)
         while self.at(OPERATOR, "?"):
-            position = self.advance().position
+            self.advance()
             if self.at(OPERATOR, ":"):
                 self.advance()
                 then = node
             else:
                 then = self.expression()
                 self.expect(OPERATOR, ":")
-            arms.append((position, node, then))
+            arms.append((node, then))
             if self.at(OPERATOR, "let", "if"):
                 node = self.expression()
                 break
             node = self.binary(0)
-        for position, test, then in reversed(arms):
-            node = self.made(nodes.Conditional(position, test, then, node))
+        for test, then in reversed(arms):
+            node = self.made(nodes.Conditional(self.token.position, test, then, node))  # upstream points behind it
         return node
 
     def binary(self, rank: int) -> nodes.Node:
@@ -348,9 +348,10 @@ class _Parser:
             if not _FLOAT.fullmatch(digits) or (value := float(digits)) == float("inf"):
                 raise self.error("invalid float literal", token.position)
             return value
-        if not _INTEGER.fullmatch(digits) or len(digits) > 100:
+        if not _INTEGER.fullmatch(digits):
             raise self.error("invalid integer literal", token.position)
-        number = int(digits[2:], base) if base else int(digits)
+        # Twenty digits without zeros before them are too many; int() refuses thousands with an error of its own.
+        number = int(digits[2:], base) if base else int(digits.lstrip("0")[:20] or "0")
         if number > MAX_INT:
             raise self.error("integer literal is too large", token.position)
         return number
@@ -454,7 +455,7 @@ class _Parser:
 
     def member(self, node: nodes.Node, *, optional: bool) -> nodes.Node:
         name = self.advance()
-        named = name.kind == NAME or (name.kind == OPERATOR and name.text != "" and all(map(word_character, name.text)))
+        named = name.kind == NAME or (name.kind == OPERATOR and all(map(word_character, name.text)))
         if not named:
             raise self.error("expected name", name.position)
         chained = isinstance(node, nodes.Chain)

@@ -2,7 +2,7 @@
 
 Two sorts, as upstream has them: overloads, of which the first that fits counts, and rules for
 those that take several kinds. A rule gets the natures of the arguments and raises ValueError
-with what is wrong.
+with what is wrong and, if it is not the call as a whole, which argument.
 """
 
 from __future__ import annotations
@@ -158,12 +158,12 @@ def _get(name: str, arguments: Sequence[Nature]) -> Nature:
         return UNKNOWN
     if owner.array:
         if not (key.integer or key.unknown):
-            raise ValueError(f"non-integer slice index {key}")
+            raise ValueError(f"non-integer slice index {key}", 1)
     elif owner.type and owner.type.key:
         if not (key.unknown or key.assignable(Nature(owner.type.key))):
-            raise ValueError(f"cannot use {key} to get an element from {owner}")
+            raise ValueError(f"cannot use {key} to get an element from {owner}", 1)
     else:
-        raise ValueError(f"type {owner} does not support {name}")
+        raise ValueError(f"type {owner} does not support {name}", 0)
     return owner.element()
 
 

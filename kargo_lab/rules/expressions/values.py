@@ -219,13 +219,12 @@ def decoded(data: bytes) -> str:
 
 def joined(parts: Iterable[str]) -> str:
     """The parts as one text. Halves of a character that meet again become that character."""
-    text = "".join(parts)
-    return text if text.isascii() else rejoined(text)
+    return rejoined("".join(parts))
 
 
 def rejoined(text: str) -> str:
     """`text` with stray bytes put together where they form characters."""
-    return decoded(encoded(text)) if any("\ud800" <= character <= "\udfff" for character in text) else text
+    return text if text.isascii() else decoded(encoded(text))
 
 
 def hashed(key: Value) -> Any:

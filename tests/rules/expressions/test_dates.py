@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import calendar
+import time
 from datetime import UTC as PYTHON_UTC
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from kargo_lab.rules import expressions
 from kargo_lab.rules.durations import SECOND
 from kargo_lab.rules.expressions import dates
 from kargo_lab.rules.expressions.dates import UTC, Time
@@ -54,6 +56,33 @@ def test_months_and_leap_years_are_pythons() -> None:
 def test_a_datetime_keeps_its_moment_and_its_zone(moment: datetime, nanoseconds: int, zone: str) -> None:
     time = Time.of(moment)
     assert (time.nanoseconds, time.location.name) == (nanoseconds, zone)
+
+
+@pytest.mark.parametrize(
+    ("zone", "parts", "seconds"),
+    [
+        pytest.param("Europe/London", (2026, 10, 25, 0, 59, 59), 1792886399, id="just before winter time"),
+        pytest.param("Europe/Berlin", (2026, 3, 29, 2, 59, 59), 1774749599, id="at the end of the missing hour"),
+    ],
+)
+def test_the_last_nanosecond_before_a_change_is_before_it(
+    zone: str, parts: tuple[int, int, int, int, int, int], seconds: int
+) -> None:
+    year, month, day, hour, minute, second = parts
+    of_day = ((hour * 60 + minute) * 60 + second) * SECOND + 999_999_999
+    assert dates.moment(year, month, day, of_day, dates.location(zone)).seconds == seconds
+
+
+def test_the_zone_of_the_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Time.of(datetime.now(PYTHON_UTC))
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        now = expressions.compile("now()").run()
+        noon = dates.location("America/New_York").at(1_767_268_800)
+    time.tzset()
+    assert 0 <= now.nanoseconds - before.nanoseconds < 600 * SECOND
+    assert noon == ("EST", -18_000, False)
 
 
 def test_an_offset_is_kept_without_a_name() -> None:
@@ -135,11 +164,13 @@ def test_an_abbreviation_stands_for_an_offset_of_its_zone(abbreviation: str, off
 @pytest.mark.parametrize(
     ("zone", "abbreviation", "at", "offset"),
     [
-        pytest.param("Asia/Seoul", "KDT", seconds(1960, 11, 1), 34200, id="half a year before, not a later one"),
-        pytest.param("Asia/Seoul", "KST", seconds(1945, 3, 24), 32400, id="half a year behind, not an earlier one"),
+        pytest.param("Asia/Seoul", "KDT", seconds(1960, 11, 1), 36000, id="not that of half a year before"),
+        pytest.param("Asia/Seoul", "KST", seconds(1945, 3, 24), 30600, id="not that of half a year behind"),
+        pytest.param("Europe/Dublin", "IST", seconds(2026, 1, 15), 2079, id="though it was long ago"),
+        pytest.param("Europe/Dublin", "IST", seconds(2026, 7, 15), 3600, id="but the one that holds goes before"),
     ],
 )
-def test_the_nearest_use_of_an_abbreviation_counts(zone: str, abbreviation: str, at: int, offset: int) -> None:
+def test_an_abbreviation_out_of_use_means_what_it_did_first(zone: str, abbreviation: str, at: int, offset: int) -> None:
     assert dates.named_offset(dates.location(zone), abbreviation, at) == offset
 
 

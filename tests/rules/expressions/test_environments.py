@@ -64,6 +64,7 @@ def criteria(text: str) -> Any:
         ("imageFrom('nginx').Annotations.k", "v"),
         ("imageFrom('nginx').CreatedAt.Hour()", 12),
         ("imageFrom('httpd')", None),
+        ("imageFrom('nginx') == imageFrom('nginx/')", True),
         ("chartFrom('https://c').RepoURL", "https://c"),
         ("chartFrom('https://c').Name", "web"),
         ("chartFrom('https://c').Version", "2.0.0"),

@@ -60,6 +60,16 @@ def test_half_days_are_written(hour: int, text: str) -> None:
         ("2006-01-02", "2026-3-05", None),
         ("2006-01-02", "2026-03-5", None),
         ("2006-1-2", "2026-13-5", None),
+        ("2006 002 02", "2024 060 00", None),
+        ("2006 002 02", "2024 060 29", "2024-02-29T00:00:00Z"),
+        ("2006 002 01 02", "2023 060 02 29", None),
+        ("2006 002", "2024 366", "2024-12-31T00:00:00Z"),
+        ("2006 002", "2024 061", "2024-03-01T00:00:00Z"),
+        ("2006 002", "2023 366", None),
+        ("2006 002", "2024 367", None),
+        ("2006 002", "2024 000", None),
+        ("15:04:05.999", "10:00:00X5", None),
+        ("2006 MST", "2026 GMT+" + "0" * 24 + "123", None),
         ("2006-1-2", "2026-0-5", None),
         ("2006-01-02", "2026-01-00", None),
         ("2006-01-02", "2026-02-29", None),
@@ -194,10 +204,23 @@ def test_a_time_is_read(layout: str, text: str, read: str | None) -> None:
         ("2006 -07", "2026 +05", 5 * 3600),
         ("2006 -0700", "2026 +0530", 5 * 3600 + 30 * 60),
         ("2006 -070000", "2026 -053015", -(5 * 3600 + 30 * 60 + 15)),
+        ("2006 MST", "2026 GMT+5", 5 * 3600),
+        ("2006 MST", "2026 GMT-" + "0" * 5000 + "23", -23 * 3600),
+        ("2006 MST", "2026 GMT+0", 0),
+        ("2006 MST", "2026 GMT", 0),
+        ("2006 MST", "2026 +" + "0" * 24 + "5", 0),
     ],
 )
 def test_an_offset_is_read_to_the_second(layout: str, text: str, offset: int) -> None:
     assert parse_time(text, layout).zone()[1] == offset
+
+
+@pytest.mark.parametrize(
+    ("offset", "text"),
+    [(0, "+0000"), (-59, "+0000"), (-60, "-0001"), (-90, "-0001"), (59, "+0000"), (60, "+0001"), (-3600, "-0100")],
+)
+def test_a_zone_without_a_name_is_written_in_whole_minutes(offset: int, text: str) -> None:
+    assert format_time(Time(NOON.nanoseconds, dates.fixed("", offset)), "MST") == text
 
 
 def test_the_zone_utc_is_utc_and_not_the_local_zone_of_that_name() -> None:

@@ -192,7 +192,7 @@ def test_the_type_of_an_expression_is_known(text: str, known: str) -> None:
     [
         ('replace(x, 1, "a")', 11, "cannot use int as argument (type string) to call replace"),
         ('x matches "["', 10, "missing ]"),
-        ("get({a: 1}, 1)", 0, "cannot use int to get an element from map[string]interface {}"),
+        ("get({a: 1}, 1)", 12, "cannot use int to get an element from map[string]interface {}"),
         (
             'date(timezone("UTC"), "a", "b", "c", "d")',
             0,

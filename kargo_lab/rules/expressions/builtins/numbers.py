@@ -24,7 +24,7 @@ from kargo_lab.rules.expressions.values import (
     wrapped,
 )
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _SPECIAL = re.compile(r"([+-]?)inf(?:inity)?|nan", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _HEXADECIMAL = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
@@ -82,7 +82,7 @@ def _separates(text: str) -> bool:
 
 def _int(_: Frame, value: Value) -> Value:
     if type(value) is str:
-        if _INTEGER.fullmatch(value) and len(value) < 100 and MIN_INT <= (number := int(value)) <= MAX_INT:
+        if (found := _INTEGER.fullmatch(value)) and MIN_INT <= (number := int(found[1] + found[2])) <= MAX_INT:
             return number
         raise Failure(f"invalid operation: int({value})")
     if type(value) is Duration:
