@@ -29,10 +29,7 @@ LOOK, LOOK_END = range(2)  # of each Warehouse's last discovery that was not ref
 
 def simulate(scenario: Scenario) -> Outcome:
     """Compute the scenario step by step."""
-    walk = Walk(scenario)
-    for begin in range(0, scenario.length, walk.step):
-        walk.window(begin, min(begin + walk.step, scenario.length))
-    return walk.outcome()
+    return Walk(scenario).walk()
 
 
 class _Table:
@@ -164,6 +161,12 @@ class Walk:
         self._looked = np.full(len(self._event_time), NEVER, dtype=np.int64)
         self._found = np.full(len(self._event_time), NEVER, dtype=np.int64)
         self._pending, self._reached = np.zeros(0, dtype=np.int64), 0
+
+    def walk(self) -> Outcome:
+        """From the beginning to the end."""
+        for begin in range(0, self.length, self.step):
+            self.window(begin, min(begin + self.step, self.length))
+        return self.outcome()
 
     # One step
 
