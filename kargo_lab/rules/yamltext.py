@@ -15,9 +15,9 @@ from kargo_lab.rules import jsonwrite
 _RESOLVED = re.compile(
     r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|<<|=|"
     r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0?[oO]?[0-7_]+|[0-9][0-9_]*)|"
-    r"[-+]?(?:[0-9][0-9_]*)?\.?[0-9_]*(?:[eE][-+]?[0-9]+)?|"
+    r"[-+]?(?:[0-9][0-9_]*+)?+\.?+[0-9_]*+(?:[eE][-+]?[0-9]+)?|"
     r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?|"
-    r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+.*"
+    r"[-+]?[0-9][0-9_]*+(?::[0-5]?[0-9])++.*+"
 )
 _UNSAFE_START = re.compile(r"[-?:](?:\s|$)|[,\[\]{}#&*!|>'\"%@`]|---|\.\.\.|\s")
 _UNSAFE_INSIDE = re.compile(r":(?:\s|$)|\s#|\s$|[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -50,3 +51,10 @@ JSON = st.recursive(
 @settings(max_examples=200, deadline=None)
 def test_what_is_written_reads_back(value: Any) -> None:
     assert yaml.safe_load(yamltext.dumps(value)) == value
+
+
+@pytest.mark.parametrize("text", ["1_" * 100_000 + "x", "1" * 200_000 + "e", "1" + ":1" * 100_000 + "\t\n"])
+def test_what_is_nearly_a_number_is_written_in_no_time(text: str) -> None:
+    start = time.process_time()
+    yamltext.dumps({"a": text})
+    assert time.process_time() - start < 1
