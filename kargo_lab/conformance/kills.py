@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import platform
+import shlex
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 def document(proof: Proof) -> dict[str, Any]:
     """All that was found out. What was not run with a fault is missing from its `judged` count."""
     return {
+        "made": made(proof),
         "good": proof.good,
         "complete": proof.complete,
         "survivors": list(proof.survivors),
@@ -36,6 +40,17 @@ def document(proof: Proof) -> dict[str, Any]:
             }
             for trial in proof.trials
         ],
+    }
+
+
+def made(proof: Proof) -> dict[str, str]:
+    """Command, seed, versions and machine: what makes the same again."""
+    chosen = [] if proof.complete else [word for trial in proof.trials for word in ("--select", trial.fault)]
+    return {
+        "command": shlex.join(["kargo-lab", "conformance", "prove", "--seed", str(proof.seed), *chosen]),
+        "seed": str(proof.seed),
+        "kargo-lab": metadata.version("kargo-lab"),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
 
 
@@ -62,7 +77,7 @@ def page(proof: Proof) -> str:
     )
     groups = sorted({group for trial in proof.trials for group in trial.groups})
     rows = [(trial, proof.says(trial.fault), trial.groups) for trial in proof.trials]
-    return environment.get_template("kills.html").render(proof=proof, groups=groups, rows=rows)
+    return environment.get_template("kills.html").render(proof=proof, groups=groups, rows=rows, made=made(proof))
 
 
 def write(folder: Path, proof: Proof) -> list[Path]:

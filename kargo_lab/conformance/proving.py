@@ -69,6 +69,7 @@ class Proof:
     trials: tuple[Trial, ...]
     cases: tuple[Case, ...]
     complete: bool  # whether all faults were tried
+    seed: int = 7
 
     @property
     def survivors(self) -> tuple[str, ...]:
@@ -154,10 +155,10 @@ def prove(
             trials[trial.fault] = trial
             if progress is not None:
                 progress(trial, len(trials), len(chosen))
-        proof = Proof(trials=tuple(trials.values()), cases=holding("latest"), complete=complete)
+        proof = Proof(trials=tuple(trials.values()), cases=holding("latest"), complete=complete, seed=seed)
         for trial in _second_chances(pool, proof, seed, processes):
             trials[trial.fault] = trials[trial.fault].joined(trial)
-    return Proof(trials=tuple(trials.values()), cases=holding("latest"), complete=complete)
+    return Proof(trials=tuple(trials.values()), cases=holding("latest"), complete=complete, seed=seed)
 
 
 def _second_chances(pool: ProcessPoolExecutor, proof: Proof, seed: int, at_once: int) -> Iterator[Trial]:

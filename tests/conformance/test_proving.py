@@ -89,6 +89,12 @@ def test_the_matrix_for_programs_names_what_is_missing(written: Path) -> None:
     assert document["faults"][0]["killers"] == ["github/a", "github/b", "quay/c"]
 
 
+def test_the_matrix_says_how_it_is_made_again(written: Path) -> None:
+    made = json.loads((written / "kills.json").read_text())["made"]
+    assert made["command"] == "kargo-lab conformance prove --seed 7"
+    assert made["command"] in (written / "kills.html").read_text()
+
+
 def test_the_table_tells_not_noticed_from_not_run(written: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((written / "kills.csv").read_text())))
     assert rows[-1] == {"fault": "unnoticed", "github/a": "0", "github/b": "", "quay/c": "", "quay/d": ""}
