@@ -58,7 +58,7 @@ def _scalar(value: Any, indent: str) -> str:
         return jsonwrite.dumps(value)
     if "\n" in value and value.strip() and not value.startswith((" ", "\n")) and "\t" not in value:
         return _literal(value, indent)
-    if value == "" or _RESOLVED.fullmatch(value) or (_UNSAFE_INSIDE.search(value) and not value.isprintable()):
+    if _RESOLVED.fullmatch(value) or (_UNSAFE_INSIDE.search(value) and not value.isprintable()):
         return jsonwrite.quote(value).replace("\\u003c", "<").replace("\\u003e", ">").replace("\\u0026", "&")
     if _UNSAFE_START.match(value) or _UNSAFE_INSIDE.search(value):
         return "'" + value.replace("'", "''") + "'"

@@ -48,6 +48,7 @@ def nested(opening: str, times: int, closing: str, *, inside: str = "") -> str:
         pytest.param("(x{1000})" * 3300, None, id="just below three million"),
         pytest.param("(x{1000})" * 3350, LARGE, id="just above three million"),
         pytest.param("(?:x{1000})" * 3355, None, id="3355 counts of a thousand"),
+        pytest.param("x{1000}" * 3355 + "y" * 443, None, id="the limit itself"),
         pytest.param("(?:x{1000})" * 3356, LARGE, id="3356 counts of a thousand"),
         pytest.param("(?:xx+){1000,}" * 1117, None, id="an open count, below"),
         pytest.param("(?:xx+){1000,}" * 1119, LARGE, id="an open count, above"),

@@ -147,6 +147,8 @@ def test_plain_paths_are_cleaned_as_go_does(selector: str, path: str, taken: boo
         pytest.param("a{123456789}", 1, "invalid repetition size", id="a count of nine digits"),
         pytest.param("a{1,123456789}", 1, "invalid repetition size", id="a second count of nine digits"),
         pytest.param("a{1001}", 1, "invalid repetition size", id="a count above 1000"),
+        pytest.param(f"({'a' * 40}){{100000}}{'b' * 900}", 42, "invalid repetition size", id="a large one of much"),
+        pytest.param(f"({'a' * 40}){{1,100000}}{'b' * 900}", 42, "invalid repetition size", id="a second large one"),
         pytest.param("(a{100}){11}", 8, "invalid repetition size", id="a product above 1000"),
         pytest.param("a(b", 0, "missing )", id="an open group"),
         pytest.param("[b-a][b-a]", 6, "invalid character class range", id="the last place where the piece stands"),

@@ -52,6 +52,10 @@ VARIABLES: dict[str, Any] = {"a": "x", "i": 3, "n": None, "xs": [3, 1], "o": [{"
         ('"a"[nil:1]', PLAIN, "compile", 4, "non-integer slice index nil"),
         ('$env[1 + "a"]', PLAIN, "run", 7, "invalid operation: int + string"),
         (
+            *('(fromJSON("1") ?? x) + nil', PLAIN, "compile", 21),
+            "invalid operation: + (mismatched types unknown and nil)",
+        ),
+        (
             *("filter(xs, true)[0] + nil", PLAIN, "compile", 20),
             "invalid operation: + (mismatched types interface {} and nil)",
         ),

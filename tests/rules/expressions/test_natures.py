@@ -10,6 +10,8 @@ import pytest
 
 from kargo_lab.errors import ExpressionError
 from kargo_lab.rules import expressions
+from kargo_lab.rules.expressions import Environment
+from kargo_lab.rules.expressions.natures import ANY, STRING, function
 
 
 @pytest.mark.parametrize(
@@ -206,3 +208,17 @@ def test_what_cannot_be_is_refused_at_once(text: str, position: int, message: st
     with pytest.raises(ExpressionError) as refused:
         expressions.compile(text)
     assert (refused.value.stage, refused.value.position, refused.value.message) == ("compile", position, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ("f(nil, 1)", 7, "cannot use int as argument (type string) to call f"),
+        ("g()", 0, "no matching overload for g"),
+    ],
+)
+def test_a_declared_function_is_checked(text: str, position: int, message: str) -> None:
+    environment = Environment(name="own", functions={"f": (function(ANY, STRING, result=STRING),), "g": ()})
+    with pytest.raises(ExpressionError) as refused:
+        expressions.compile(text, environment=environment)
+    assert (refused.value.position, refused.value.message) == (position, message)
