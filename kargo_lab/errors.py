@@ -11,6 +11,7 @@ LabError
 ├── SelectionError     a subscription cannot be used: what Kargo refuses when it builds its selector
 ├── UpstreamError      a registry, Git host or chart repository answered badly, or not at all
 ├── PipelineError      a Stage, Promotion or Freight cannot be used as asked
+├── TargetError        an implementation under test cannot be reached or set up: nothing was judged
 ├── UnfitError         what a case needs cannot be made on this target: the case is skipped, nothing is broken
 ├── StoreError         the store's file cannot be used
 └── UsageError         a command was given words that do not fit
@@ -130,6 +131,10 @@ class PipelineError(LabError):
 
 class UnfitError(LabError):
     """A target cannot hold what a case sets up; the sentence says why, and the case is skipped with it."""
+
+
+class TargetError(LabError):
+    """An implementation under test cannot be reached, or cannot be set up: no case was judged."""
 
 
 class StoreError(LabError):

@@ -21,11 +21,12 @@ from xml.etree import ElementTree as ET
 import attrs
 from jsonschema import Draft202012Validator
 
-from kargo_lab.conformance import verdicts
+from kargo_lab.conformance import flaws, verdicts
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.requests import as_curl
 from kargo_lab.conformance.verdicts import STATUSES, Result
 from kargo_lab.errors import ManifestError, Misfit
+from kargo_lab.resources.yaml_lines import Document
 
 SCHEMA = Path(__file__).parent / "schemas" / "report.schema.json"
 FORMAT = "kargo-lab/report/v1"
@@ -164,20 +165,24 @@ def _exchange(exchange: Exchange, redact: Redactor) -> dict[str, Any]:
 
 def validate(report: Any, name: str = "report.json") -> None:
     """Raise ManifestError if a report does not fit the published schema."""
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    misfits = [
-        Misfit(name, 0, flaw.json_path, flaw.message) for flaw in Draft202012Validator(schema).iter_errors(report)
-    ]
-    if misfits:
+    validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    if misfits := flaws.misfits(validator, Document(name, report, {})):
         raise ManifestError(misfits)
 
 
 def read(path: Path) -> dict[str, Any]:
     """A report from its file. Raises ManifestError if it is none."""
+    advice = "expected the report.json that `kargo-lab conformance run --report DIR` writes"
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ManifestError([Misfit(str(path), 0, "", f"this is no report: {error}")]) from None
+    except OSError as error:
+        raise ManifestError([Misfit(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
+    except (ValueError, RecursionError):
+        raise ManifestError([Misfit(str(path), 0, "", f"this is not JSON; {advice}")]) from None
+    told = report.get("format") if isinstance(report, dict) else None
+    if told != FORMAT:
+        what = f"the format {told!r}" if isinstance(told, str) else "no `format`"
+        raise ManifestError([Misfit(str(path), 0, "", f"this is no report of {FORMAT}: it has {what}; {advice}")])
     validate(report, str(path))
     return report
 

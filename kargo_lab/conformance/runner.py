@@ -22,7 +22,7 @@ from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan, plan
 from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.verdicts import Difference, Result
-from kargo_lab.errors import LabError, UnfitError
+from kargo_lab.errors import LabError, TargetError, UnfitError
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
@@ -77,8 +77,8 @@ def run(
 ) -> list[Result]:
     """Judge every case against one target; the results are in the cases' order.
 
-    What the target cannot show is said in the result and never guessed. Nothing that a target does
-    raises; a fault of the suite itself becomes the status `error` of that case.
+    What the target cannot show is said in the result and never guessed. A target that cannot even be set up is a
+    TargetError. From then on nothing that it does raises; a fault of the suite itself is an `error` of that case.
     """
     results: dict[str, Result] = {}
     wanted: list[Case] = []
@@ -90,14 +90,15 @@ def run(
                 case=case, status="unsupported" if case.features - target.features else "skip", sentence=sentence
             )
     trials = [_Trial(plan=plan(case, world.addresses, seed)) for case in wanted]
+    for trial in trials:
+        if target.looks_at(trial.plan):
+            _guarded(trial, partial(world.prepare, [trial.plan]))
     try:
-        for trial in trials:
-            if target.looks_at(trial.plan):
-                _guarded(trial, partial(world.prepare, [trial.plan]))
         target.open([trial.plan for trial in trials], world)
-    except LabError as error:
-        for trial in trials:
-            trial.error = f"the target could not be set up: {error}"
+    except (LabError, OSError) as error:
+        raise TargetError(
+            f"nothing was judged, because the target {target.name} could not be set up: {error}"
+        ) from error
     pulse = _Pulse()
     together = [trial for trial in trials if not APART & trial.plan.case.features]
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
@@ -119,10 +120,15 @@ def run(
 
 def _look(trials: Sequence[_Trial], target: Target) -> None:
     """Wait once for the effects of all these cases, then judge them."""
-    if any(trial.pending for trial in trials):
-        target.settle([trial.plan for trial in trials if trial.pending])
-    for trial in trials:
-        for check in trial.pending:
+    waiting = [trial for trial in trials if trial.pending]
+    try:
+        if waiting:
+            target.settle([trial.plan for trial in waiting])
+    except LabError as error:
+        for trial in waiting:
+            trial.error = trial.error or f"nobody could see the effects: {error}"
+    for trial in waiting:
+        for check in () if trial.error else trial.pending:
             _guarded(trial, check)
 
 
@@ -151,6 +157,7 @@ def _guarded(trial: _Trial, act: Callable[[], None]) -> None:
 def _steps(trial: _Trial, target: Target, world: World, pulse: _Pulse) -> None:
     began = time.monotonic()
     for index, step in enumerate(trial.plan.case.steps):
+        trial.dead = trial.dead or pulse.dead
         if trial.error or trial.unfit or trial.dead:
             break
         last = index == len(trial.plan.case.steps) - 1
@@ -292,7 +299,7 @@ def _result(trial: _Trial) -> Result:
     elif trial.unfit:
         status, sentence = "skip", trial.unfit
     elif trial.dead:
-        status, sentence = "fail", f"not judged further: the target left {SILENT_AFTER} deliveries in a row unanswered"
+        status, sentence = "error", f"not judged: the target had left {SILENT_AFTER} deliveries in a row unanswered"
     elif trial.differences:
         status, sentence = "fail", str(trial.differences[0])
     elif trial.unseen:

@@ -19,6 +19,7 @@ from kargo_lab.conformance.report import Header
 from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.verdicts import Result
 from kargo_lab.conformance.world import World
+from kargo_lab.errors import TargetError
 
 
 def header(
@@ -57,6 +58,7 @@ def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
     with _sources(target) as world:
         opened = targets.make(target, profile)
         try:
+            targets.reach(target)
             yield opened, world
         finally:
             opened.close()
@@ -106,8 +108,12 @@ def _again(results: Sequence[Result], head: Header, *, attempt: int, jobs: int) 
     bad = [result.case for result in results if result.status in ("fail", "error")]
     if not bad:
         return list(results)
-    with session(head.target, head.profile) as (target, world):
-        news = {each.case.id: each for each in runner.run(bad, target, world, seed=head.seed, jobs=jobs)}
+    try:
+        with session(head.target, head.profile) as (target, world):
+            news = {each.case.id: each for each in runner.run(bad, target, world, seed=head.seed, jobs=jobs)}
+    except TargetError as error:
+        note = f"could not be run again ({attempt}): {error}"
+        return [attrs.evolve(each, note=note) if each.case in bad else each for each in results]
     note = f"passed when run again ({attempt}), failed before"
     return [
         attrs.evolve(news[each.case.id], note=note if news[each.case.id].status == "pass" else "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kargo_lab import shipped
+from kargo_lab.conformance import reach as reaching
 from kargo_lab.conformance.cases import Case, load, select
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan
@@ -95,6 +96,7 @@ def make(name: str, profile: str) -> Target:
         case "always-401":
             return Reference(profile, application=lambda _: Absurd("401 Unauthorized", b"{}\n"))
     if name.startswith(("http://", "https://")):
+        reaching.place(name)
         return url.Url(url.TargetFile(name=name, url=name.rstrip("/"), calls=False), profile)
     if (described := file(name)) is not None:
         if described.cluster is not None:
@@ -110,6 +112,21 @@ def make(name: str, profile: str) -> Target:
         f"there is no target {name!r}; expected reference, reference-in-process, "
         f"{', '.join(PEERS)}, a target file or a URL"
     )
+
+
+def reach(name: str) -> None:
+    """Make sure that somebody listens at a target's URL; targets of ours need no asking. Raises TargetError."""
+    described = file(name)
+    if described is not None:
+        reaching.reach(
+            described.url,
+            told_by=f"`url` of {name}",
+            timeout_seconds=described.timeout_seconds,
+            wait_seconds=described.wait_seconds,
+            verify_tls=described.verify_tls,
+        )
+    elif name.startswith(("http://", "https://")):
+        reaching.reach(name.rstrip("/"), told_by="--target", timeout_seconds=10.0)
 
 
 def meant(name: str, cases: Sequence[Case]) -> tuple[Case, ...]:

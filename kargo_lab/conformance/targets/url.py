@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import yaml
 from jsonschema import Draft202012Validator
 
+from kargo_lab.conformance import flaws
 from kargo_lab.conformance.cases import fill
 from kargo_lab.conformance.exchange import Exchange, over_http
 from kargo_lab.conformance.plans import Addresses, Plan, receiver_path
+from kargo_lab.conformance.reach import place
 from kargo_lab.conformance.requests import Request
 from kargo_lab.errors import LabError, ManifestError, Misfit, UsageError
+from kargo_lab.resources.yaml_lines import documents
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
@@ -60,6 +62,7 @@ class TargetFile:
     name: str
     url: str
     version: str = ""
+    profile: str = ""  # as of --profile, which goes before
     features: frozenset[str] = frozenset()
     calls: bool = True
     sources: Addresses | None = None
@@ -79,18 +82,28 @@ class TargetFile:
 
 
 def read(path: Path) -> TargetFile:
-    """A target file. Raises ManifestError with everything that does not fit."""
+    """A target file. Raises ManifestError with everything that does not fit, each with its line."""
+    name = str(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ManifestError([Misfit(str(path), 0, "", f"cannot be read: {error}")]) from None
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    flaws = sorted(Draft202012Validator(schema).iter_errors(document), key=lambda flaw: flaw.json_path)
-    if flaws:
-        raise ManifestError(
-            [Misfit(str(path), 0, flaw.json_path.removeprefix("$").lstrip("."), flaw.message) for flaw in flaws]
-        )
-    return _target_file(document)
+        found = documents(path.read_bytes(), name)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ManifestError([Misfit(name, 0, "", f"this target file cannot be read: {reason}")]) from None
+    if len(found) != 1:
+        what = f"{len(found)} YAML documents" if found else "nothing"
+        raise ManifestError([Misfit(name, 0, "", f"expected one mapping with `name:` and `url:`, found {what}")])
+    (document,) = found
+    validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    misfits = [*document.problems, *flaws.misfits(validator, document)]
+    if not misfits:
+        try:
+            place(document.value["url"])
+        except UsageError as error:
+            misfits.append(Misfit(name, document.line(("url",)), "url", str(error)))
+    if misfits:
+        misfits.append(Misfit(name, 0, "", "`kargo-lab conformance schema target` prints all that may stand here"))
+        raise ManifestError(misfits)
+    return _target_file(document.value)
 
 
 def _target_file(document: Mapping[str, Any]) -> TargetFile:
@@ -100,6 +113,7 @@ def _target_file(document: Mapping[str, Any]) -> TargetFile:
         name=document["name"],
         url=document["url"].rstrip("/"),
         version=document.get("version", ""),
+        profile=document.get("profile", ""),
         features=frozenset(document.get("features", ())),
         calls=document.get("calls", True),
         sources=Addresses(git=sources["git"], registry=sources["registry"], charts=sources["charts"])
