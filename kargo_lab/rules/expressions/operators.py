@@ -106,11 +106,7 @@ def divide(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (
 
 def quotient(left: float, right: float) -> float:
     """IEEE division: zero below gives an infinity or no number."""
-    if right != 0:
-        return left / right
-    if left == 0 or math.isnan(left) or math.isnan(right):
-        return math.nan
-    return math.copysign(math.inf, right) * left
+    return left / right if right != 0 else math.copysign(math.inf, right) * left
 
 
 def modulo(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)

@@ -96,6 +96,7 @@ def test_a_failure_has_its_words_and_place(
         pytest.param("-1e300", -1e300, id="but floats are floats"),
         pytest.param('split("a,b", ",", -9223372036854775807 - 1)', ["a", "b"], id="the smallest number as a limit"),
         pytest.param("1.0001 ** 30000", 20.082524519391114, id="a power in many steps"),
+        pytest.param("0.9999 ** 30000", 0.049779600369890195, id="of a base below one"),
         pytest.param("1.0000001 ** 5000000.0", 1.6487212299174088, id="and in more"),
         pytest.param("(-1 / 0) ** 0.5", float("inf"), id="the root of minus infinity"),
         pytest.param("(-1 / 0) ** 2.5", float("inf"), id="and its powers"),
