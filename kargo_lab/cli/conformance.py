@@ -15,6 +15,15 @@ from typing import Any
 
 import click
 
+from kargo_lab.cli.conformance_choice import (
+    chosen,
+    level_option,
+    profile_of,
+    profile_option,
+    report_option,
+    select_option,
+)
+from kargo_lab.cli.conformance_documents import manifests_command, openapi_command, schema_command
 from kargo_lab.errors import UsageError
 
 
@@ -28,37 +37,6 @@ def group() -> None:
     """
 
 
-def _chosen(
-    profile: str, patterns: tuple[str, ...], level: tuple[str, ...], target: str | None = None
-) -> tuple[Any, ...]:
-    from kargo_lab.conformance import cases, targets
-
-    every = cases.select(cases.load(), patterns)
-    every = targets.meant(target, every) if target else every
-    chosen = tuple(case for case in cases.for_profile(every, profile) if not level or case.level in level)
-    if not chosen:
-        raise UsageError(f"no case is left for profile {profile}: {len(every)} were selected, none of them holds there")
-    return chosen
-
-
-_profile = click.option(
-    "--profile", default="latest", show_default=True, help="Kargo minor whose behaviour is expected, or `recommended`."
-)
-_select = click.option(
-    "--select",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only these cases: an id with * and ?, or the beginning of one; `!` in front takes out. Repeatable.",
-)
-_level = click.option(
-    "--level",
-    multiple=True,
-    type=click.Choice(["core", "extended", "strict"]),
-    help="Only cases of this level. Repeatable.",
-)
-
-
 @group.command("run")
 @click.option(
     "--target",
@@ -66,15 +44,10 @@ _level = click.option(
     show_default=True,
     help="`reference`, `reference-in-process`, a target file (YAML), or a webhook base URL.",
 )
-@_profile
-@_select
-@_level
-@click.option(
-    "--report",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write report.json, report.html, junit.xml and badge.json here.",
-)
+@profile_option
+@select_option
+@level_option
+@report_option("Write report.json, report.html, junit.xml and badge.json here.")
 @click.option("--strict", is_flag=True, help="Strict cases count for the outcome.")
 @click.option(
     "--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes."
@@ -88,7 +61,7 @@ _level = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print the report document instead of the board.")
 def run_command(
     target: str,
-    profile: str,
+    profile: str | None,
     patterns: tuple[str, ...],
     level: tuple[str, ...],
     folder: Path | None,
@@ -111,13 +84,12 @@ def run_command(
     from kargo_lab.conformance.board import print_board
     from kargo_lab.conformance.verdicts import EXIT_STATUS
 
-    chosen = _chosen(profile, patterns, level, target)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made shows now, not after the run
+    profile = profile_of(profile, target)
+    cases = chosen(profile, patterns, level, target)
     command = "kargo-lab " + shlex.join(sys.argv[1:])
     header = suite.header(target, profile=profile, seed=seed, command=command, started=datetime.now(UTC), strict=strict)
     with _end_as_by_ctrl_c():
-        document = suite.judge(chosen, header, jobs=jobs, reruns=rerun, progress=_bar(len(chosen)))
+        document = suite.judge(cases, header, jobs=jobs, reruns=rerun, progress=_bar(len(cases)))
     if folder is not None:
         for path in reports.write(folder, document):
             click.echo(f"wrote {path}", err=True)
@@ -162,12 +134,12 @@ def _bar(total: int) -> Any:
 
 @group.command("list")
 @click.option("--target", help="A target file: only the cases that it names.")
-@_profile
-@_select
-@_level
+@profile_option
+@select_option
+@level_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_command(
-    target: str | None, profile: str, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool
+    target: str | None, profile: str | None, patterns: tuple[str, ...], level: tuple[str, ...], as_json: bool
 ) -> None:
     """List the cases that hold for a profile, and make sense for a target.
 
@@ -175,7 +147,7 @@ def list_command(
     Example:
       kargo-lab conformance list --select github --level core
     """
-    chosen = _chosen(profile, patterns, level, target)
+    found = chosen(profile_of(profile, target), patterns, level, target)
     if as_json:
         click.echo(
             json.dumps(
@@ -188,15 +160,15 @@ def list_command(
                         "until": case.until,
                         "source": case.source,
                     }
-                    for case in chosen
+                    for case in found
                 ],
                 indent=1,
             )
         )
         return
-    for case in chosen:
+    for case in found:
         click.echo(f"{case.level:8}  {case.id}")
-    click.echo(f"{len(chosen)} cases", err=True)
+    click.echo(f"{len(found)} cases", err=True)
 
 
 @group.command("show")
@@ -262,47 +234,6 @@ def matrix_command(paths: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps([dict(zip(heads, row, strict=True)) for row in rows], indent=1))
     else:
         print_table(heads, rows)
-
-
-@group.command("manifests")
-@click.option("--git", default="http://127.0.0.1:3000", show_default=True, help="The lab's Git host, from the target.")
-@click.option("--registry", default="127.0.0.1:5000", show_default=True, help="The lab's registry, from the target.")
-@click.option(
-    "--charts", default="http://127.0.0.1:8879", show_default=True, help="The lab's chart host, from the target."
-)
-@click.option("--target", help="A target file whose addresses are taken instead.")
-@_profile
-@_select
-@_level
-@click.option("--seed", default=7, show_default=True, help="The one that `run` will be given.")
-def manifests_command(
-    git: str,
-    registry: str,
-    charts: str,
-    target: str | None,
-    profile: str,
-    patterns: tuple[str, ...],
-    level: tuple[str, ...],
-    seed: int,
-) -> None:
-    """Print the YAML to apply where the lab cannot configure the implementation itself.
-
-    The addresses are those at which the implementation reaches the lab; inside a cluster that is not 127.0.0.1.
-
-    \b
-    Example:
-      kargo-lab conformance manifests --git http://lab:3000 --registry lab:5000 --charts http://lab:8879
-    """
-    from kargo_lab.conformance import suite, targets
-    from kargo_lab.conformance.plans import Addresses
-
-    addresses = Addresses(git=git.rstrip("/"), registry=registry, charts=charts.rstrip("/"))
-    described = targets.file(target) if target else None
-    if target and (described is None or described.sources is None):
-        raise UsageError(f"{target} is no target file that says where the lab's sources are")
-    if described is not None and described.sources is not None:
-        addresses = described.sources
-    click.echo(suite.manifests(_chosen(profile, patterns, level, target), addresses, seed), nl=False)
 
 
 @group.command("prove")
@@ -395,33 +326,5 @@ def leftovers_command(target: str, only: str | None, delete: bool) -> None:
     sys.exit(1 if left else 0)
 
 
-@group.command("schema")
-@click.argument("what", type=click.Choice(["case", "report", "target"]))
-def schema_command(what: str) -> None:
-    """Print a published JSON Schema.
-
-    \b
-    Example:
-      kargo-lab conformance schema case
-    """
-    from kargo_lab.conformance import cases
-
-    path = cases.SCHEMA.parent / f"{what}.schema.json"
-    click.echo(path.read_text(encoding="utf-8"), nl=False)
-
-
-@group.command("openapi")
-@click.option("--whole", is_flag=True, help="All that the reference's API has, not only what the suite asks of others.")
-def openapi_command(whole: bool) -> None:
-    """Print the OpenAPI description of the lab API, which an implementation offers to be judged by `kind: lab-api`.
-
-    \b
-    Example:
-      kargo-lab conformance openapi > lab-api.yaml
-    """
-    import yaml
-
-    from kargo_lab.service import document
-
-    text = document.text() if whole else yaml.safe_dump(document.part(), sort_keys=False, allow_unicode=True)
-    click.echo(text, nl=False)
+for _command in (manifests_command, schema_command, openapi_command):
+    group.add_command(_command)

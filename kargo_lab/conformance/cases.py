@@ -9,6 +9,7 @@ unknown key is an error that says where.
 from __future__ import annotations
 
 import copy
+import difflib
 import fnmatch
 import hashlib
 import json
@@ -287,13 +288,26 @@ def select(cases: Iterable[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
         out = pattern.startswith("!")
         found = {case.id for case in every if _names(pattern.lstrip("!"), case.id)}
         if not found:
-            near = sorted({case.id.rpartition("/")[0] for case in every})
             raise UsageError(
-                f"the pattern {pattern!r} selects no case; `kargo-lab conformance list` shows all, "
-                f"for example {', '.join(near[:8])}"
+                f"the pattern {pattern!r} selects no case; {_near(pattern.lstrip('!'), every)}; "
+                "`kargo-lab conformance list` shows all"
             )
         wanted = wanted - found if out else wanted | found
     return tuple(case for case in every if case.id in wanted)
+
+
+def _ends(case_id: str) -> list[int]:
+    return [place for place, character in enumerate(case_id) if character == "/"]
+
+
+def _near(pattern: str, every: Sequence[Case]) -> str:
+    """Ids, or beginnings of them, that were perhaps meant; the groups where nothing is like the pattern."""
+    places = {
+        "/".join(parts[: end + 1]) for case in every for parts in [case.id.split("/")] for end in range(len(parts))
+    }
+    if close := difflib.get_close_matches(pattern.strip("/*"), sorted(places), n=3, cutoff=0.6):
+        return f"did you mean {' or '.join(close)}?"
+    return f"ids begin with {', '.join(dict.fromkeys(case.group for case in every))}"
 
 
 def _names(pattern: str, case_id: str) -> bool:

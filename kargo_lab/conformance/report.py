@@ -29,6 +29,7 @@ from kargo_lab.errors import ManifestError, Misfit
 from kargo_lab.resources.yaml_lines import Document
 
 SCHEMA = Path(__file__).parent / "schemas" / "report.schema.json"
+FILES = ("report.json", "report.html", "junit.xml", "badge.json")
 FORMAT = "kargo-lab/report/v1"
 _SECRET_HEADERS = (
     "authorization",

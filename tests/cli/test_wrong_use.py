@@ -117,3 +117,56 @@ def test_where_nobody_listens_the_reason_is_all_that_is_told(arguments: tuple[st
     result = run(*(each.format(url=url) for each in arguments))
     assert says(result, "Connection refused") == (2, True, "")
     assert "Pool" not in result.stderr
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> str:
+    (tmp_path / "other.json").write_text('{"format": "somebody-elses"}')
+    (tmp_path / "text.json").write_text("no JSON")
+    (tmp_path / "torn.json").write_text('{"format": "kargo-lab/report/v1", "cases": 3}')
+    (tmp_path / "taken" / "report.html").mkdir(parents=True)
+    return str(tmp_path)
+
+
+WRONG = {
+    "run --select github/psh": "did you mean github/push",
+    "run --select nonsense": "ids begin with artifactory, ",
+    "run --select github --select !github": "the patterns of --select take out all that they select",
+    "run --profile v1.12": "no profile is called 'v1.12'",
+    "run --level strict": "has the level strict",
+    "run --target nonsense": "there is no target 'nonsense'",
+    "run --target nonsense.yaml": "nonsense.yaml: this target file cannot be read: No such file",
+    "run --report {here}/text.json": "nothing can be written into",
+    "run --report {here}/text.json/below": "nothing can be written into",
+    "run --report {here}/taken": "report.html is a folder",
+    "run --report /proc": "nothing can be written into /proc",
+    "run -n 0": "is not in the range",
+    "run --target http://127.0.0.1:{port} --select paths": "Connection refused",
+    "show nonsense": "selects no case",
+    "list --level core --select freight --profile v1.6 --select !freight": "no case is left",
+    "diff {here}/text.json {here}/other.json": "text.json: this is not JSON",
+    "diff {here}/other.json {here}/text.json": "other.json: this is no report of kargo-lab/report/v1",
+    "matrix {here}/torn.json": "cases: expected a list, found the number 3",
+    "matrix {here}/nowhere.json": "does not exist",
+    "manifests --git nonsense": "'nonsense' is no address",
+    "manifests --registry http://lab:5000": "expected something like lab:5000",
+    "manifests --target reference": "is no target file that says where",
+    "leftovers --target reference": "is no target file of the kind kubernetes",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_conformance_says_what_is_wrong_before_it_runs_anything(line: str, reports: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = run("conformance", *line.format(here=reports, port=port).split())
+    assert says(result, WRONG[line]) == (2, True, ""), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_target_file_names_the_profile_that_it_is_judged_by(tmp_path: Path) -> None:
+    path = tmp_path / "target.yaml"
+    path.write_text("name: t\nurl: http://127.0.0.1:9\nprofile: v1.6\n")
+    by_file = run("conformance", "list", "--target", str(path)).stdout
+    assert by_file == run("conformance", "list", "--profile", "v1.6").stdout
+    assert by_file != run("conformance", "list").stdout
