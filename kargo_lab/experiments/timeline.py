@@ -53,14 +53,13 @@ def pushes(scenario: Scenario, name: str) -> Pushes:
     fleet = scenario.fleets[name]
     random = np.random.default_rng([scenario.seed, list(scenario.fleets).index(name)])
     moments, repository = _DRAW[fleet.events.process](fleet.events, fleet.watched, scenario.length_seconds, random)
-    time = np.rint(moments * TICKS).astype(np.int64)
-    if fleet.events.process == "trace":
-        time += offset(scenario, name)  # other fleets may have the same trace
-    order = np.argsort(time, kind="stable")
-    time, repository = time[order], repository[order]
-    # A microsecond apart: who comes first at one and the same instant is nothing that models could agree on.
-    turn = np.arange(len(time))
-    time = np.maximum.accumulate(time - turn) + turn
+    # Microseconds of its own for each fleet, and one for each push: who comes first at one and the same instant is
+    # nothing that models could agree on.
+    many, own = len(scenario.fleets), list(scenario.fleets).index(name)
+    slot = np.rint(moments * TICKS).astype(np.int64) // many
+    order = np.argsort(slot, kind="stable")
+    slot, repository, turn = slot[order], repository[order], np.arange(len(slot))
+    time = (np.maximum.accumulate(slot - turn) + turn) * many + own
     inside = (time >= 0) & (time < scenario.length)
     return Pushes(time=time[inside], repository=repository[inside])
 
