@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kargo_lab.cli.options import Decorator, writable
+from kargo_lab.cli.options import Decorator
 from kargo_lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ level_option = click.option(
 
 def _report_folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
     """A folder that can take the files of a report; who waits for a run must not learn afterwards that it cannot."""
-    from kargo_lab.conformance.report import FILES
+    from kargo_lab.conformance import report
 
-    writable(context, parameter, value)
-    for name in FILES:
-        if value is not None and (value / name).is_dir():
-            raise click.BadParameter(f"{value / name} is a folder, and would have to be a file of the report")
+    del context, parameter
+    if value is not None:
+        try:
+            report.check(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error)) from None
     return value
 
 
@@ -63,21 +65,6 @@ def chosen(
     profile: str, patterns: tuple[str, ...], level: tuple[str, ...] = (), target: str | None = None
 ) -> tuple[Case, ...]:
     """The cases for a run. Raises UsageError if none is left, with what took the last one away."""
-    from kargo_lab.conformance import cases, targets
+    from kargo_lab.conformance import targets
 
-    selected = cases.select(cases.load(), patterns)
-    meant = targets.meant(target, selected) if target else selected
-    holding = cases.for_profile(meant, profile)
-    left = tuple(case for case in holding if not level or case.level in level)
-    if not left:
-        why = (
-            "the patterns of --select take out all that they select"
-            if not selected
-            else f"none of the {len(selected)} selected is among the `cases` of {target}"
-            if not meant
-            else f"none of the {len(meant)} selected holds for profile {profile}"
-            if not holding
-            else f"none of the {len(holding)} selected has the level {' or '.join(level)}"
-        )
-        raise UsageError(f"no case is left: {why}; `kargo-lab conformance list` shows what there is")
-    return left
+    return targets.chosen(profile, patterns, level, target)

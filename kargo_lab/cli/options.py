@@ -57,7 +57,7 @@ def namespace_option() -> Decorator:
     )
 
 
-def writable(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+def _folder(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
     """Make the folder now: who waits for minutes wants to know at once that nothing can be kept."""
     if value is not None:
         try:
@@ -75,7 +75,7 @@ def out_option() -> Decorator:
         "--out",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        callback=writable,
+        callback=_folder,
         help="Write table, picture and how they were made into DIR.",
     )
 

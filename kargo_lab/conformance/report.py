@@ -11,6 +11,7 @@ import hashlib
 import json
 import platform
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
@@ -25,7 +26,7 @@ from kargo_lab.conformance import flaws, verdicts
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.requests import as_curl
 from kargo_lab.conformance.verdicts import STATUSES, Result
-from kargo_lab.errors import ManifestError, Misfit
+from kargo_lab.errors import ManifestError, Misfit, UsageError
 from kargo_lab.resources.yaml_lines import Document
 
 SCHEMA = Path(__file__).parent / "schemas" / "report.schema.json"
@@ -267,6 +268,19 @@ def _printable(text: str) -> str:
         else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
+
+
+def check(folder: Path) -> None:
+    """Make the folder. Raises UsageError if it cannot take a report: better now than when the run is over."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"nothing can be written into {folder}: {error.strerror or error}") from None
+    for name in FILES:
+        if (folder / name).is_dir():
+            raise UsageError(f"{folder / name} is a folder, and would have to be a file of the report")
 
 
 def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:

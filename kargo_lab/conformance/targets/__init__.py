@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kargo_lab import shipped
 from kargo_lab.conformance import reach as reaching
-from kargo_lab.conformance.cases import Case, load, select
+from kargo_lab.conformance.cases import Case, for_profile, load, select
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan
 from kargo_lab.conformance.requests import Request
@@ -136,6 +136,28 @@ def meant(name: str, cases: Sequence[Case]) -> tuple[Case, ...]:
         return tuple(cases)
     wanted = {case.id for case in select(load(), described.cases)}
     return tuple(case for case in cases if case.id in wanted)
+
+
+def chosen(
+    profile: str, patterns: Sequence[str], levels: Sequence[str] = (), target: str | None = None
+) -> tuple[Case, ...]:
+    """The cases for a run. Raises UsageError if none is left, with what took the last one away."""
+    selected = select(load(), patterns)
+    fitting = meant(target, selected) if target else selected
+    holding = for_profile(fitting, profile)
+    left = tuple(case for case in holding if not levels or case.level in levels)
+    if not left:
+        why = (
+            "the patterns of --select take out all that they select"
+            if not selected
+            else f"none of the {len(selected)} selected is among the `cases` of {target}"
+            if not fitting
+            else f"none of the {len(fitting)} selected holds for profile {profile}"
+            if not holding
+            else f"none of the {len(holding)} selected has the level {' or '.join(levels)}"
+        )
+        raise UsageError(f"no case is left: {why}; `kargo-lab conformance list` shows what there is")
+    return left
 
 
 def version(name: str) -> str:
