@@ -56,9 +56,10 @@ def _equal_lengths(workers: Ticks, limiters: Ticks, arrival: Ticks, length: int)
         start = arrival  # everybody finds a worker who is free
     else:
         rows = 1 + -(-jobs // many)
-        moments = np.full(rows * many, 2**61, dtype=np.int64)
+        moments = np.empty(rows * many, dtype=np.int64)
         moments[:many] = workers - length
         moments[many : many + jobs] = arrival
+        moments[many + jobs :] = 2**61
         grid = moments.reshape(rows, many)
         passed = (np.arange(rows, dtype=np.int64) * length)[:, None]
         grid -= passed

@@ -6,6 +6,7 @@ the other: looking up single Warehouses in between would cost more than everythi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import attrs
@@ -63,32 +64,37 @@ class Timers:
         """
         places = self.place[stopped]
         gone = places[places >= due] - due
-        running = {name: without(gone, getattr(self, name)[due:]) for name in FIELDS}
+        parts = without(gone, *(getattr(self, name)[due:] for name in FIELDS))
+        running = dict(zip(FIELDS, parts, strict=True))
         if bool((wound["next"][1:] >= wound["next"][:-1]).all()):
             before = np.searchsorted(wound["next"], running["next"]) + np.arange(len(running["next"]))
-            for name in FIELDS:
-                setattr(self, name, inserted(wound[name], before, running[name]))
+            whole = inserted(before, [wound[name] for name in FIELDS], parts)
+            for name, values in zip(FIELDS, whole, strict=True):
+                setattr(self, name, values)
             return
         order = np.argsort(np.concatenate((running["next"], wound["next"])), kind="stable")
         for name in FIELDS:
             setattr(self, name, np.concatenate((running[name], wound[name]))[order])
 
 
-def without(places: Numbers, values: Any) -> Any:
-    """The values but for those at these places."""
+def without(places: Numbers, *columns: Any) -> tuple[Any, ...]:
+    """The columns but for what stands at these places."""
     if not len(places):
-        return values
-    kept = np.ones(len(values), dtype=np.bool_)
+        return columns
+    kept = np.ones(len(columns[0]), dtype=np.bool_)
     kept[places] = False
-    return values[kept]
+    return tuple(column[kept] for column in columns)
 
 
-def inserted(values: Any, places: Numbers, more: Any) -> Any:
-    """The values with `more` between them, which then stand at these places, which are in order."""
+def inserted(places: Numbers, columns: Sequence[Any], more: Sequence[Any]) -> list[Any]:
+    """The columns with `more` between, which then stand at these places, which are in order."""
     if not len(places):
-        return values
-    whole = np.empty(len(values) + len(more), dtype=values.dtype)
-    old = np.ones(len(whole), dtype=np.bool_)
+        return list(columns)
+    old = np.ones(len(columns[0]) + len(places), dtype=np.bool_)
     old[places] = False
-    whole[old], whole[places] = values, more
-    return whole
+    found = []
+    for column, new in zip(columns, more, strict=True):
+        whole = np.empty(len(old), dtype=np.int64)
+        whole[old], whole[places] = column, new
+        found.append(whole)
+    return found

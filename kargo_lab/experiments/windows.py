@@ -147,6 +147,7 @@ class Walk:
         self._past = np.full((2, 0), LONG_AGO, dtype=np.int64)
         # How many discoveries there were: those that end, or poll, at one instant do so in this order.
         self._served = many
+        self._wait = 0  # for a worker, on average in the last step
         self._discoveries = np.zeros(many, dtype=np.int64)
         self._counts = np.zeros((len(self._names), 3), dtype=np.int64)
         self._carried = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -213,11 +214,11 @@ class Walk:
         `polls` are how many timers run out, and the places of those that are in the chain.
         """
         due, also = polls
-        plain = without(also, self._timers.who[:due]), without(also, self._timers.next[:due])
+        plain = without(also, self._timers.who[:due], self._timers.next[:due], self._timers.turn[:due])
         none = np.full(len(chain.warehouse), LONG_AGO, dtype=np.int64)
         fate = self._fate(chain, none, none, none, np.zeros(len(none), dtype=np.bool_), end)
-        for _ in range(GUESSES):  # as if nobody had to wait, which costs nothing and is mostly so
-            starts = np.where(fate.alive, fate.arrival, LONG_AGO)
+        for _ in range(GUESSES):  # as if all had to wait as long as lately, which costs nothing and is nearly so
+            starts = np.where(fate.alive, fate.arrival + self._wait, LONG_AGO)
             before, fate = (
                 fate,
                 self._fate(chain, starts, starts + self._length[chain.warehouse], none, fate.alive, end),
@@ -225,11 +226,12 @@ class Walk:
             if fate.agrees(before, plain[1]):
                 break
         while True:
-            jobs, starts, ends, ranks = self._serve(plain, polls, chain, fate)
+            jobs, starts, ends, ranks = self._serve(plain, chain, fate)
             judged = self._fate(chain, starts, ends, ranks, fate.alive, end)
             if judged.agrees(fate, plain[1]):
                 break
             fate = judged
+        self._wait = int((starts - fate.arrival)[fate.alive].mean()) if fate.alive.any() else self._wait
         later = fate.later
         order = np.argsort(fate.arrival[later], kind="stable")
         self._carried = (chain.warehouse[later][order], fate.arrival[later][order])
@@ -259,15 +261,15 @@ class Walk:
         )
 
     def _serve(
-        self, plain: tuple[Numbers, Ticks], polls: tuple[int, Numbers], chain: _Chain, fate: _Fate
+        self, plain: tuple[Numbers, Ticks, Numbers], chain: _Chain, fate: _Fate
     ) -> tuple[_Jobs, Ticks, Ticks, Numbers]:
         """First come, first served; who comes at one instant, by rank."""
         alive = np.flatnonzero(fate.alive)
         taken = alive[np.argsort(fate.arrival[alive], kind="stable")]
         places = np.searchsorted(plain[1], fate.arrival[taken], side="right") + np.arange(len(taken))
-        arrival = inserted(plain[1], places, fate.arrival[taken])
-        whose = inserted(plain[0], places, chain.warehouse[taken])
-        self._by_rank(whose, arrival, places, fate.rank[taken], polls)
+        whose, arrival = inserted(places, plain[:2], (chain.warehouse[taken], fate.arrival[taken]))
+        if len(places):
+            self._by_rank(whose, arrival, places, fate.rank[taken], plain[2])
         numbers = whose
         if self._numbered:
             served_before: Numbers = np.cumsum(fate.alive) - fate.alive
@@ -288,26 +290,28 @@ class Walk:
         jobs = _Jobs(warehouse=whose, hooks=hooks, passing=passing, number=numbers, served=served)
         return jobs, starts, ends, ranks
 
-    def _by_rank(
-        self, whose: Numbers, arrival: Ticks, places: Numbers, ranks: Numbers, polls: tuple[int, Numbers]
-    ) -> None:
-        """Put those right, in place, who come at one instant with somebody of the chain. Others are so already."""
-        if not len(places):
-            return
-        first = np.append(True, arrival[1:] != arrival[:-1])  # of those that come at one instant
-        tied = ~first[places] | ~np.append(first[1:], True)[places]
+    def _by_rank(self, whose: Numbers, arrival: Ticks, places: Numbers, ranks: Numbers, turns: Numbers) -> None:
+        """Put those right, in place, who come at one instant with somebody of the chain. Others are so already.
+
+        `places` and `ranks` are those of the chain, `turns` those of the others.
+        """
+        came, last = arrival[places], len(arrival) - 1
+        before, behind = arrival[np.maximum(places - 1, 0)], arrival[np.minimum(places + 1, last)]
+        tied = ((before == came) & (places > 0)) | ((behind == came) & (places < last))
         if not tied.any():
             return
-        due, also = polls
-        instant = np.cumsum(first)
-        concerned = np.zeros(int(instant[-1]) + 1, dtype=np.bool_)
-        concerned[instant[places[tied]]] = True
-        members = np.flatnonzero(concerned[instant])
-        turns = inserted(without(also, self._timers.turn[:due]), places, ranks)[members]
-        moved = members[np.lexsort((turns, instant[members]))]
+        moments = np.unique(came[tied])
+        first = np.searchsorted(arrival, moments)
+        many = np.searchsorted(arrival, moments, side="right") - first
+        members = np.repeat(first - (np.cumsum(many) - many), many) + np.arange(int(many.sum()))
+        chained = np.searchsorted(places, members)  # how many of the chain stand before each
+        at_most = np.minimum(chained, len(places) - 1)
+        others = np.minimum(members - chained, max(len(turns) - 1, 0))
+        turn = ranks[at_most] if not len(turns) else np.where(places[at_most] == members, ranks[at_most], turns[others])
+        order = np.lexsort((turn, np.repeat(moments, many)))
         back = np.arange(len(whose))
-        back[moved] = members
-        whose[members], places[:] = whose[moved], back[places]
+        back[members[order]] = members
+        whose[members], places[:] = whose[members[order]], back[places]
 
     def _drawn(self, warehouse: Numbers, number: Numbers) -> Ticks:
         shares = chance.many(self.scenario.seed, chance.DURATION, warehouse, number)
