@@ -21,7 +21,8 @@ def run(
     """Judge a target; the result shows itself as a table in a notebook, and has `to_frame()` and `report`.
 
     `target` is a URL, a target file or a name that `conformance run --target` takes; `select` are its patterns.
-    Raises TargetError for a target that cannot be reached, UsageError for an unknown profile or a pattern without a match.
+    Raises TargetError for a target that cannot be reached, UsageError for an unknown profile or a pattern
+    without a match.
     """
     from kargo_lab.conformance import suite
     from kargo_lab.conformance.notebook import Run
