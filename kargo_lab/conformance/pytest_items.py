@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -147,6 +148,7 @@ class Suite:
         described = targets.file(self.target)
         return self.config.getoption("--kargo-profile") or (described.profile if described else "") or "latest"
 
+    @cached_property
     def chosen(self) -> tuple[Case, ...]:
         """The cases that the options select. Raises LabError where something does not fit."""
         option = self.config.getoption
@@ -167,7 +169,7 @@ class Suite:
             return
         option = self.config.getoption
         try:
-            self.chosen()
+            _ = self.chosen
             targets.make(self.target, self.profile)
             if folder := option("--kargo-report"):
                 report.check(Path(folder))
@@ -195,7 +197,7 @@ class Suite:
         found = yield
         if isinstance(collector, pytest.Session) and found.passed:
             groups: dict[str, list[Case]] = {}
-            for case in self.chosen():
+            for case in self.chosen:
                 groups.setdefault(case.group, []).append(case)
             found.result = [
                 *found.result,
@@ -215,7 +217,7 @@ class Suite:
         failed = session.testsfailed and not session.config.option.continue_on_collection_errors
         if not picked or failed or session.config.option.collectonly:
             return
-        chosen = [case for case in self.chosen() if case.id in picked]
+        chosen = [case for case in self.chosen if case.id in picked]
         if self.at is None:
             self._take(self._judge(chosen))
             if self.broken:

@@ -126,7 +126,7 @@ def reach(name: str) -> None:
             verify_tls=described.verify_tls,
         )
     elif name.startswith(("http://", "https://")):
-        reaching.reach(name.rstrip("/"), told_by="--target", timeout_seconds=10.0)
+        reaching.reach(name.rstrip("/"), told_by="the target that was named", timeout_seconds=10.0)
 
 
 def meant(name: str, cases: Sequence[Case]) -> tuple[Case, ...]:

@@ -1,0 +1,286 @@
+"""pytest's door to the suite, in projects of strangers: each test is a pytest of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PLAIN = ("-p", "xdist.plugin", "-p", "kargo_lab.pytest_plugin")
+IN_PROCESS = ("--kargo-target", "reference-in-process")
+ABSURD = ("--kargo-target", "always-401", "--kargo-select", "github/authenticity/text")
+CANARY = "the-secret-of-this-receiver"  # of the case security/near-misses/foreign-secret
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others take most of the time to start, and import much
+    return lambda *arguments: pytester.runpytest_subprocess(*PLAIN, *map(str, arguments), timeout=50)
+
+
+def ids(result: pytest.RunResult) -> list[str]:
+    return [line for line in result.stdout.lines if line.startswith("kargo/")]
+
+
+def test_every_case_is_an_item_that_is_named_by_its_id(run: Run) -> None:
+    found = ids(run(*IN_PROCESS, "--kargo-select", "github/authenticity/text", "--collect-only", "-q"))
+    assert found == [
+        "kargo/github::github/authenticity/text/missing",
+        "kargo/github::github/authenticity/text/wrong",
+    ]
+
+
+def test_the_reference_passes_and_the_run_says_what_it_is_worth(run: Run) -> None:
+    result = run(*IN_PROCESS, "--kargo-select", "github/authenticity")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*target reference-in-process, profile latest", "passed: * pass in *"])
+
+
+def test_a_failure_is_told_as_in_the_report_and_without_a_traceback(run: Run) -> None:
+    result = run(*ABSURD)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*_ github/authenticity/text/missing _*",
+            'body: expected {"error": "missing signature"}, saw {}',
+            "--- sent",
+            "POST /github/[[]secret *",
+            "--- answered",
+            "401",
+            "curl -sS *",
+            "source: GitHub documentation*",
+            "again: kargo-lab conformance run --target always-401 * 'github/authenticity/text/missing'",
+            "again, with pytest: pytest --kargo-target always-401 * 'kargo/github::github/authenticity/text/missing'",
+            "FAILED kargo/github::github/authenticity/text/missing - body: *",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert ".py:" not in result.stdout.str()
+
+
+def test_the_node_id_of_a_failure_can_be_pasted_behind_the_command(run: Run) -> None:
+    result = run("--kargo-target", "always-401", "kargo/github::github/authenticity/text/missing")
+    result.assert_outcomes(failed=1)
+
+
+def test_k_selects_as_usual(run: Run) -> None:
+    run(*IN_PROCESS, "-k", "authenticity and missing and github").assert_outcomes(passed=1, deselected=1205)
+
+
+def test_x_stops_at_the_first_failure(run: Run) -> None:
+    run(*ABSURD, "-x").assert_outcomes(failed=1)
+
+
+def test_lf_repeats_what_failed_and_nothing_else(run: Run) -> None:
+    first = run(*ABSURD[:2], "--kargo-select", "github/authenticity").parseoutcomes()
+    again = run(*ABSURD[:2], "--kargo-select", "github/authenticity", "--lf").parseoutcomes()
+    assert first["passed"] > 0
+    assert (again["failed"], again.get("passed", 0)) == (first["failed"], 0)
+
+
+def test_junit_has_a_test_case_for_each(run: Run, pytester: pytest.Pytester) -> None:
+    run(*ABSURD, "--junit-xml", "junit.xml")
+    found = {
+        (case.get("classname"), case.get("name"), case.find("failure") is not None)
+        for case in ET.parse(pytester.path / "junit.xml").iter("testcase")
+    }
+    assert ("kargo.github", "github/authenticity/text/missing", True) in found
+
+
+def test_several_processes_judge_a_target_once(run: Run) -> None:
+    result = run(*IN_PROCESS, "--kargo-select", "github/authenticity", "-n", "2")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["passed: * pass in *"])
+
+
+def test_a_failure_in_another_process_is_told_alike(run: Run) -> None:
+    result = run(*ABSURD, "-n", "2")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(['body: expected {"error": "missing signature"}, saw {}', "curl -sS *"])
+
+
+def test_the_suites_own_report_is_written_where_it_was_asked_for(run: Run, pytester: pytest.Pytester) -> None:
+    run(*ABSURD, "--kargo-report", "report")
+    assert sorted(path.name for path in (pytester.path / "report").iterdir()) == [
+        "badge.json",
+        "junit.xml",
+        "report.html",
+        "report.json",
+    ]
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_no_secret_is_shown(run: Run, pytester: pytest.Pytester, processes: int) -> None:
+    chosen = ("--kargo-select", "security/near-misses", "--kargo-report", "report", "--junit-xml", "junit.xml")
+    result = run("--kargo-target", "always-200", *chosen, "-n", processes, "-vv", "-rA", "--showlocals")
+    written = "".join(path.read_text(errors="replace") for path in pytester.path.rglob("*") if path.is_file())
+    assert result.parseoutcomes()["failed"] > 0
+    assert CANARY not in result.stdout.str() + result.stderr.str() + written
+
+
+# Targets by URL -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """Answers 401 to everything, as no receiver would."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                if connection.recv(65536):
+                    connection.sendall(b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\n{}")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def target_file(folder: Path, url: str, more: str) -> Path:
+    path = folder / "my-target.yaml"
+    path.write_text(f"name: t\nurl: {url}\ncalls: false\n{more}")
+    return path
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_url_is_judged_by_its_answers(run: Run, processes: int) -> None:
+    with refusing() as url:
+        result = run("--kargo-target", url, "--kargo-select", "github/authenticity", "-n", processes)
+    outcomes = result.parseoutcomes()
+    assert min(outcomes["passed"], outcomes["failed"], outcomes["skipped"]) > 0
+
+
+def test_what_nobody_could_see_is_skipped_with_the_reason_and_the_run_is_no_pass(run: Run) -> None:
+    with refusing() as url:
+        result = run("--kargo-target", url, "--kargo-select", "github/authenticity/unsigned", "-rs")
+    result.stdout.fnmatch_lines(
+        ["partial: *this is not a pass", "SKIPPED * kargo/github*: skip: the answer fits, but this target shows *"]
+    )
+
+
+def test_what_is_known_to_fail_is_expected_to(run: Run, pytester: pytest.Pytester) -> None:
+    with refusing() as url:
+        target = target_file(pytester.path, url, "known-failing: [github/authenticity/text/missing]\n")
+        result = run("--kargo-target", target, "--kargo-select", "github/authenticity/text/missing")
+    result.assert_outcomes(xfailed=1)
+
+
+def test_what_is_known_to_fail_and_passes_fails_the_run(run: Run, pytester: pytest.Pytester) -> None:
+    case = "github/authenticity/ping-needs-a-signature"
+    with refusing() as url:
+        target = target_file(pytester.path, url, f"known-failing: [{case}]\n")
+        result = run("--kargo-target", target, "--kargo-select", case)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*XPASS(strict)*"])
+
+
+def test_what_is_known_to_be_flaky_may_do_both(run: Run, pytester: pytest.Pytester) -> None:
+    cases = ["github/authenticity/ping-needs-a-signature", "github/authenticity/text/missing"]
+    with refusing() as url:
+        target = target_file(pytester.path, url, f"known-flaky: [{', '.join(cases)}]\n")
+        result = run("--kargo-target", target, *(word for case in cases for word in ("--kargo-select", case)))
+    result.assert_outcomes(xpassed=1, xfailed=1)
+
+
+def test_a_strict_case_counts_only_where_it_was_asked_for(run: Run) -> None:
+    chosen = ("--kargo-target", "always-401", "--kargo-profile", "recommended", "--kargo-level", "strict", "-q")
+    loose, strict = run(*chosen).parseoutcomes(), run(*chosen, "--kargo-strict").parseoutcomes()
+    assert (loose.get("failed", 0), loose["xfailed"]) == (0, strict["failed"])
+
+
+# Wrong words --------------------------------------------------------------------------------------
+
+
+def test_a_target_that_is_not_there_is_one_error_and_no_failure(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    result = run("--kargo-target", url)
+    assert (result.ret, result.stderr.str().count("reached"), result.stdout.str().count("FAILED")) == (4, 1, 0)
+    result.stderr.fnmatch_lines([f"ERROR: nothing was judged,*{url}: Connection refused*"])
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_target_that_cannot_be_set_up_is_one_error_too(run: Run, pytester: pytest.Pytester, processes: int) -> None:
+    with refusing() as url:
+        target = target_file(pytester.path, url, f"kind: lab-api\nlab-api: {{url: '{url}'}}\n")
+        result = run("--kargo-target", target, "--kargo-select", "github", "-n", processes)
+    assert result.ret == 4
+    everything = result.stdout.str() + result.stderr.str()
+    assert everything.count("the lab API answered 401") == 1
+    assert "FAILED" not in everything
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--kargo-select", "github/psh"), "did you mean github/push"),
+        (("--kargo-profile", "v9"), "no profile is called 'v9'"),
+        (("--kargo-level", "strict"), "has the level strict"),
+        (("--kargo-jobs", "0"), "expected a whole number, 1 or more"),
+        (("--kargo-report", "test_taken.py"), "nothing can be written into"),
+        (("--kargo-target", "nonsense"), "there is no target 'nonsense'"),
+        (("--kargo-target", "nonsense.yaml"), "this target file cannot be read"),
+        (("kargo/github::github/no-such-case",), "selects no case"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_a_sentence(
+    run: Run, pytester: pytest.Pytester, words: tuple[str, ...], says: str
+) -> None:
+    pytester.makepyfile(test_taken="")
+    result = run(*IN_PROCESS, *words)
+    assert (result.ret, says in result.stderr.str(), "Traceback" in result.stderr.str()) == (4, True, False)
+
+
+def test_a_known_failure_that_is_no_case_is_said_before_anything_runs(run: Run, pytester: pytest.Pytester) -> None:
+    target = target_file(pytester.path, "http://127.0.0.1:9", "known-failing: [github/no-such-case]\n")
+    result = run("--kargo-target", target)
+    assert (result.ret, "no such case as github/no-such-case" in result.stderr.str()) == (4, True)
+
+
+# Strangers' projects ------------------------------------------------------------------------------
+
+
+def test_without_a_target_nothing_of_the_suite_is_imported_or_collected(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_nothing_heavy():
+            heavy = {"kargo_lab.conformance", "flask", "requests", "jinja2", "numpy", "rich.console", "click"}
+            assert heavy & set(sys.modules) == set()
+        """
+    )
+    result = run("-W", "error", "--strict-config", "--strict-markers")
+    result.assert_outcomes(passed=1)
+    assert "kargo" not in "".join(line for line in result.stdout.lines if not line.startswith("plugins:"))
+
+
+def test_the_own_tests_of_a_project_run_only_where_they_are_named(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_own="def test_own(): pass")
+    chosen = (*IN_PROCESS, "--kargo-select", "github/authenticity/text")
+    run(*chosen).assert_outcomes(passed=2)
+    run(*chosen, "test_own.py").assert_outcomes(passed=3)
+
+
+def test_an_installed_lab_needs_no_option_to_be_there() -> None:
+    from importlib.metadata import entry_points
+
+    assert entry_points(group="pytest11")["kargo_lab.pytest_plugin"].value == "kargo_lab.pytest_plugin"
