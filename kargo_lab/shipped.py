@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def folder(name: str) -> Path:
-    """The folder `conformance`, `payloads`, `notebooks` or `docs/targets`. Raises UsageError if this install lacks it."""
+    """The folder `conformance`, `payloads`, `notebooks` or `docs/targets`. Raises UsageError if it is not installed."""
     for candidate in (_PACKAGE / "_shipped" / name, _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate

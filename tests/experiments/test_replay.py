@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,18 +22,54 @@ NO_TIME = np.full(1, 1e-9)
 
 
 # A twentieth lost, as one meets it, and so many that the 95th percentile lies among those that wait for a poll.
-RUNS = {"a twentieth lost": {"loss": 0.05}, "a third lost": {"loss": 1 / 3, "polled": 8, "hooked": 60}}
+RUNS: dict[str, dict[str, Any]] = {
+    "a twentieth lost": {"loss": 0.05},
+    "a third lost": {"loss": 1 / 3, "polled": 8, "hooked": 60},
+}
+
+
+# Beyond that the machine, and not the interval, says when a poll begins; models know of no such machine.
+MOST_LATE_SECONDS, ATTEMPTS = 0.05, 3
+
+
+@contextmanager
+def watched() -> Iterator[Callable[[], float]]:
+    """Tells how late the machine woke a thread that sleeps, at the 99th percentile."""
+    late: list[float] = []
+    over = threading.Event()
+
+    def sleeper() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            time.sleep(0.02)
+            late.append(time.monotonic() - began - 0.02)
+
+    thread = threading.Thread(target=sleeper)
+    thread.start()
+    try:
+        yield lambda: float(np.quantile(late, 0.99))
+    finally:
+        over.set()
+        thread.join()
+
+
+def measure(settings: dict[str, Any]) -> pd.DataFrame:
+    """Measured while the machine kept time; a machine that never does cannot tell, and the tests say so."""
+    for _ in range(ATTEMPTS):
+        with watched() as lateness:
+            rows = replay.compare(interval_seconds=INTERVAL, **settings).rows
+            late = lateness()
+        if late <= MOST_LATE_SECONDS:
+            return rows.set_index(["mode", "quantile"])
+    pytest.skip(f"this machine is too busy to measure anything: threads were woken {late:.2f} s late")
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, pd.DataFrame]:
-    return {
-        name: replay.compare(interval_seconds=INTERVAL, **settings).rows.set_index(["mode", "quantile"])
-        for name, settings in RUNS.items()
-    }
+    return {name: measure(settings) for name, settings in RUNS.items()}
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("quantile", replay.QUANTILES)
 @pytest.mark.parametrize("mode", replay.MODES)
 @pytest.mark.parametrize("run", RUNS)
@@ -38,7 +80,7 @@ def test_what_is_simulated_lies_within_the_sampling_error_of_what_is_measured(
     assert row["low_seconds"] <= row["simulated_seconds"] <= row["high_seconds"], row.to_string()
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_with_a_third_lost_the_error_tells_those_that_wait_for_a_poll_from_those_that_do_not(
     measured: dict[str, pd.DataFrame],
 ) -> None:
@@ -46,7 +88,7 @@ def test_with_a_third_lost_the_error_tells_those_that_wait_for_a_poll_from_those
     assert INTERVAL / 4 < row["low_seconds"] < row["high_seconds"] < INTERVAL * 1.5, row.to_string()
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_the_sampling_error_is_small_enough_to_tell_half_the_interval_from_the_whole(
     measured: dict[str, pd.DataFrame],
 ) -> None:
