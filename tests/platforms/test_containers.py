@@ -35,6 +35,12 @@ class Engine:
         self.closed = True
 
 
+@pytest.fixture(autouse=True)
+def somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address, so that nobody looks whether this machine has a socket of an engine before asking the one given."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+
+
 @pytest.mark.parametrize(
     ("engine", "reason"),
     [
@@ -48,8 +54,12 @@ def test_the_reason_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, engin
     assert (why_no_container("registry:2"), engine.closed) == (reason, True)
 
 
-def test_without_an_engine_there_is_nothing_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+def test_without_an_engine_there_is_nothing_to_close() -> None:
+    assert why_no_container("registry:2") == "no container engine answers"
+
+
+def test_a_socket_that_is_not_there_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     assert why_no_container("registry:2") == "no container engine answers"
 
 
