@@ -38,12 +38,35 @@ class MatchFailure:
 
 @attrs.frozen(kw_only=True)
 class Matching:
-    """Which Warehouses a push refreshes, which it leaves alone and why; or the failure that ends it."""
+    """Which Warehouses a push refreshes, which it leaves alone and why; or the failure that ends it.
+
+    `declined` are the subscribers among those left alone, in no order; `among` are all Warehouses that there are.
+    """
 
     refresh: tuple[Warehouse, ...] = ()
-    left_alone: tuple[tuple[Warehouse, Reason], ...] = ()
+    declined: tuple[tuple[Warehouse, Reason], ...] = ()
     failure: MatchFailure | None = None
     because: Mapping[str, Reason] = attrs.field(factory=dict)  # by the key of each Warehouse to refresh
+    among: tuple[Warehouse, ...] = attrs.field(default=(), repr=False)
+    namespace: str | None = None
+
+    @property
+    def left_alone(self) -> tuple[tuple[Warehouse, Reason], ...]:
+        """Everybody who is not refreshed, and why. Told when asked: of a fleet it is nearly everybody."""
+        if self.failure is not None:
+            reason = refuse("delivery-failed", f"the whole delivery fails: {self.failure.text}")
+            return tuple((each, reason) for each in self.among)
+        told = {id(warehouse): reason for warehouse, reason in self.declined}
+        refreshed = {id(warehouse) for warehouse in self.refresh}
+        outside = refuse("other-namespace", f"a receiver of project {self.namespace!r} does not reach other namespaces")
+        return tuple(
+            (each, told.get(id(each), _ELSEWHERE) if self.namespace in (None, each.namespace) else outside)
+            for each in self.among
+            if id(each) not in refreshed
+        )
+
+
+_ELSEWHERE = refuse("not-subscribed", "no subscription is to a repository that the delivery names")
 
 
 class SubscribedURLs:
@@ -71,22 +94,32 @@ class SubscribedURLs:
 
     def match(self, push: Push, namespace: str | None = None) -> Matching:
         """The outcome of a push, among the Warehouses of `namespace` or, for a cluster receiver, of all."""
-        selected: dict[int, Warehouse] = {}
-        reasons: dict[int, list[Reason]] = {}
+        asked: dict[str, tuple[Warehouse, list[Reason]]] = {}
         for url in sorted(set(push.repo_urls)):
             for warehouse, subscriptions in self._by_url.get(url, ()):
-                if id(warehouse) in selected or namespace not in (None, warehouse.namespace):
+                _, reasons = asked.get(warehouse.key, (warehouse, []))
+                if (reasons and reasons[-1]) or namespace not in (None, warehouse.namespace):
                     continue
                 try:
                     reason = self._concerns(subscriptions, push)
                 except SelectionError as problem:
                     if self.profile.broken_warehouse == "fails-delivery":
-                        return self._failed(warehouse, problem)
+                        text = f"Warehouse {warehouse.key} has a subscription that cannot be used: {problem}"
+                        return Matching(failure=MatchFailure(warehouse, text), among=self.warehouses)
                     reason = refuse("broken-subscription", f"a subscription cannot be used: {problem}")
-                reasons.setdefault(id(warehouse), []).append(reason)
-                if reason:
-                    selected[id(warehouse)] = warehouse
-        return self._told(selected, reasons, namespace)
+                asked.pop(warehouse.key, None)  # so that they come in the order of their last answers
+                asked[warehouse.key] = warehouse, [*reasons, reason]
+        return Matching(
+            refresh=tuple(warehouse for warehouse, reasons in asked.values() if reasons[-1]),
+            declined=tuple(
+                (warehouse, first_accepted(reasons, _ELSEWHERE))
+                for warehouse, reasons in asked.values()
+                if not reasons[-1]
+            ),
+            because=MappingProxyType({key: reasons[-1] for key, (_, reasons) in asked.items() if reasons[-1]}),
+            among=self.warehouses,
+            namespace=namespace,
+        )
 
     def _concerns(self, subscriptions: Sequence[Subscription], push: Push) -> Reason:
         """Whether a push concerns one of the subscriptions with its URL; the first that it does ends the question."""
@@ -123,29 +156,6 @@ class SubscribedURLs:
         if isinstance(found, SelectionError):
             raise found
         return found
-
-    def _failed(self, warehouse: Warehouse, problem: SelectionError) -> Matching:
-        text = f"Warehouse {warehouse.key} has a subscription that cannot be used: {problem}"
-        reason = refuse("delivery-failed", f"the whole delivery fails: {text}")
-        return Matching(
-            left_alone=tuple((each, reason) for each in self.warehouses), failure=MatchFailure(warehouse, text)
-        )
-
-    def _told(
-        self, selected: Mapping[int, Warehouse], reasons: Mapping[int, list[Reason]], namespace: str | None
-    ) -> Matching:
-        left: list[tuple[Warehouse, Reason]] = []
-        elsewhere = refuse("not-subscribed", "no subscription is to a repository that the delivery names")
-        outside = refuse("other-namespace", f"a receiver of project {namespace!r} does not reach other namespaces")
-        for warehouse in self.warehouses:
-            if id(warehouse) in selected:
-                continue
-            if namespace not in (None, warehouse.namespace):
-                left.append((warehouse, outside))
-            else:
-                left.append((warehouse, first_accepted(reasons.get(id(warehouse), []), elsewhere)))
-        because = {warehouse.key: reasons[key][-1] for key, warehouse in selected.items()}
-        return Matching(refresh=tuple(selected.values()), left_alone=tuple(left), because=MappingProxyType(because))
 
 
 def match(

@@ -18,7 +18,7 @@ import attrs
 
 from kargo_lab import matching
 from kargo_lab.errors import StoreError
-from kargo_lab.matching import SubscribedURLs
+from kargo_lab.matching import Matching, SubscribedURLs
 from kargo_lab.profiles import Profile
 from kargo_lab.receivers import RECEIVERS, Receive
 from kargo_lab.resources.configuration import ClusterConfig, ProjectConfig, Secret
@@ -175,14 +175,19 @@ class Outcome:
     answer: Answer | NoAnswer
     verdict: Verdict
     refreshed: tuple[Refreshed, ...] = ()
-    left_alone: tuple[tuple[Warehouse, Reason], ...] = ()
+    matching: Matching = attrs.field(factory=Matching)
     detail: str = ""
     delivery_id: str = ""
 
     @property
+    def left_alone(self) -> tuple[tuple[Warehouse, Reason], ...]:
+        """The Warehouses that a push does not refresh, and why."""
+        return self.matching.left_alone
+
+    @property
     def declined(self) -> tuple[tuple[Warehouse, Reason], ...]:
         """Of those left alone, the subscribers: what a log wants, where a fleet has thousands of others."""
-        return tuple(pair for pair in self.left_alone if pair[1].rule not in _NO_SUBSCRIBERS)
+        return self.matching.declined
 
 
 def deliver(
@@ -256,12 +261,10 @@ class _Visit:
         """Refresh the Warehouses that a push concerns (6.6)."""
         found = self.objects.index().match(push, self.route.namespace)
         if found.failure is not None:
-            return Outcome(
-                answer=INTERNAL_ERROR, verdict=push, left_alone=tuple(found.left_alone), detail=found.failure.text
-            )
+            return Outcome(answer=INTERNAL_ERROR, verdict=push, matching=found, detail=found.failure.text)
         refreshed = self.refresh(("Warehouse", each.namespace, each.name) for each in found.refresh)
         answer = _count(refreshed, "warehouse(s)", "warehouses")
-        return Outcome(answer=answer, verdict=push, refreshed=refreshed, left_alone=tuple(found.left_alone))
+        return Outcome(answer=answer, verdict=push, refreshed=refreshed, matching=found)
 
     def pull_request(self, closed: PullRequestClosed) -> Outcome:
         """Refresh the Promotions that wait for a pull request (6.8)."""
@@ -328,7 +331,6 @@ class _Visit:
         )
 
 
-_NO_SUBSCRIBERS = frozenset({"not-subscribed", "other-namespace", "delivery-failed"})
 _FAILED_RESULTS = frozenset({"Error", "Failure", "PartialSuccess"})
 
 

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Self
 
@@ -59,6 +60,8 @@ class Lab:
     may see of the outside, PATH and proxies; the process' own unless given. `seed` makes aliases and jitter repeatable.
     `checks` measure verifications, `steps` come beside the lab's own promotion steps, `health` says how a Stage is.
     Without `promote` Stages are left alone: what their steps do to repositories is real.
+    On a virtual clock up to `at_once` passes of one moment ask the network side by side; 1 keeps even their requests
+    in one order.
     """
 
     def __init__(
@@ -78,9 +81,10 @@ class Lab:
         steps: Mapping[str, Run] | None = None,
         health: Health | None = None,
         promote: bool = True,
+        at_once: int = 1,
     ) -> None:
         self.profile, self.clock = profile, clock or WallClock()
-        self._receivers, self._promote = receivers, promote
+        self._receivers, self._promote, self._at_once = receivers, promote, at_once
         self.store = store or Store(random=Random(seed))  # noqa: S311 - aliases, not secrets
         self.ledger = ledger if ledger is not None else Ledger()
         virtual = isinstance(self.clock, VirtualClock)
@@ -326,19 +330,33 @@ class Lab:
             if key is None:
                 return ended
             if isinstance(self.clock, VirtualClock):
-                self._open_pass(key)
+                self._open_passes([key, *itertools.islice(iter(self.warehouses.take, None), self._at_once - 1)])
             else:
                 self.warehouses.reconcile(key)
                 ended += 1
 
-    def _open_pass(self, key: str) -> None:
+    def _open_passes(self, keys: list[str]) -> None:
+        if len(keys) == 1:
+            self._keep_open(self._begun(keys[0]))
+            return
+        with ThreadPoolExecutor(max_workers=len(keys), thread_name_prefix="passes") as pool:
+            for begun in pool.map(self._begun, keys):
+                self._keep_open(begun)
+
+    def _begun(self, key: str) -> tuple[float, str, Running | None] | None:
+        """A pass until all its requests were answered: when it ends, and what it found; None if it failed."""
         stopwatch = Stopwatch(self.clock)
         try:
             running = self.warehouses.begin(key, stopwatch)
         except LabError:
             self.warehouses.fail(key)
-            return
-        heapq.heappush(self._open, (stopwatch.monotonic(), next(self._opened), key, running))
+            return None
+        return stopwatch.monotonic(), key, running
+
+    def _keep_open(self, begun: tuple[float, str, Running | None] | None) -> None:
+        if begun is not None:
+            moment, key, running = begun
+            heapq.heappush(self._open, (moment, next(self._opened), key, running))
 
     def _finish(self, key: str, running: Running | None) -> Conclusion | None:
         try:

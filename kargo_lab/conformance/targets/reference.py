@@ -38,6 +38,7 @@ STATE, CALLS, ANSWER = "state", "calls", "answer"
 FEATURES = frozenset({"secrets-change", "time", "promotions", "outside-addresses"})
 _LOOKED_AT = ("discovered", "freight", "requests", "condition")
 _SETTLE_SECONDS = 20.0
+_PASSES_AT_ONCE = 4  # as many as Kargo's own workers; what they wait for are other processes and sockets
 _VIRTUAL_SETTLE_SECONDS = 30.0  # far below the day that is the interval of the cases' Warehouses
 _NOTHING: Mapping[str, Discover] = {
     "git": lambda sub, _context: CommitDiscovery(repo_url=sub.repo_url),
@@ -98,6 +99,7 @@ class Reference:
             settings=OperatorSettings(registry_rate_limit=10_000.0),
             sources={kind: self._source(kind) for kind in NETWORK},
             seed=7,
+            at_once=_PASSES_AT_ONCE,
         )
         self._application = self._wrap(Webhook(self._lab))
         base_url = "http://127.0.0.1:8080"
