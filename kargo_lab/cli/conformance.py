@@ -47,7 +47,7 @@ def group() -> None:
 @profile_option
 @select_option
 @level_option
-@report_option("Write report.json, report.html, junit.xml and badge.json here.")
+@report_option("Write report.json, report.html, junit.xml and a badge here.")
 @click.option("--strict", is_flag=True, help="Strict cases count for the outcome.")
 @click.option(
     "--seed", default=7, show_default=True, help="Seeds secrets and names; the same seed sends the same bytes."

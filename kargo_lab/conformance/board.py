@@ -89,11 +89,11 @@ def closing_line(report: Mapping[str, Any]) -> Text:
         for status, number in numbers.items():
             totals[status] = totals.get(status, 0) + number
     said = ", ".join(f"{number} {status}" for status, number in totals.items() if number)
-    why = "; nothing failed, but core cases were not judged: this is not a pass" if outcome == "partial" else ""
+    why = report["footer"].get("why", "")
     return Text.assemble(
         (outcome, _OUTCOMES[outcome]),
         f": {said} in {report['footer']['seconds']:.1f} s; "
-        f"profile {report['header']['profile']}, target {report['header']['target']}{why}",
+        f"profile {report['header']['profile']}, target {report['header']['target']}{'; ' if why else ''}{why}",
     )
 
 

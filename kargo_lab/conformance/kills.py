@@ -11,9 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
-from kargo_lab.conformance.page import TEMPLATES
+from kargo_lab.conformance.page import template
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.proving import Proof
@@ -68,16 +66,9 @@ def table(proof: Proof) -> str:
 
 def page(proof: Proof) -> str:
     """HTML in one file: a row for each fault, a column for each group of cases, and the cases of each row to unfold."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     groups = sorted({group for trial in proof.trials for group in trial.groups})
     rows = [(trial, proof.says(trial.fault), trial.groups) for trial in proof.trials]
-    return environment.get_template("kills.html").render(proof=proof, groups=groups, rows=rows, made=made(proof))
+    return template("kills.html").render(proof=proof, groups=groups, rows=rows, made=made(proof))
 
 
 def write(folder: Path, proof: Proof) -> list[Path]:

@@ -61,9 +61,10 @@ class Run:
             if case["status"] in BAD
         )
         header, footer = self.report["header"], self.report["footer"]
+        why = f"; {escape(footer['why'])}" if footer.get("why") else ""
         line = (
             f"<p><b>{escape(footer['outcome'])}</b> in {footer['seconds']:.1f} s; "
-            f"profile {escape(header['profile'])}, target {escape(header['target'])}</p>"
+            f"profile {escape(header['profile'])}, target {escape(header['target'])}{why}</p>"
         )
         return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>{failures}{line}"
 

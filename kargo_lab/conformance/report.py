@@ -17,12 +17,12 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import attrs
 from jsonschema import Draft202012Validator
 
 from kargo_lab.conformance import flaws, verdicts
+from kargo_lab.conformance.cases import Case
 from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.requests import as_curl
 from kargo_lab.conformance.verdicts import STATUSES, Result
@@ -30,7 +30,7 @@ from kargo_lab.errors import ManifestError, Misfit, UsageError
 from kargo_lab.resources.yaml_lines import Document
 
 SCHEMA = Path(__file__).parent / "schemas" / "report.schema.json"
-FILES = ("report.json", "report.html", "junit.xml", "badge.json")
+FILES = ("report.json", "report.html", "junit.xml", "badge.json", "badge.svg")
 FORMAT = "kargo-lab/report/v1"
 _SECRET_HEADERS = (
     "authorization",
@@ -43,6 +43,7 @@ _SECRET_HEADERS = (
     "set-cookie",
 )
 _SHOWN_BODY = 4000
+NO_ADDRESS = "http://your-receiver:8080"  # in a curl line, where the target is in our own process and has none
 
 
 @attrs.frozen
@@ -86,9 +87,14 @@ class Header:
 
 
 def document(
-    header: Header, results: Sequence[Result], redact: Redactor, *, seconds: float, stale: Sequence[str] = ()
+    header: Header,
+    cases: Sequence[Mapping[str, Any]],
+    redact: Redactor,
+    *,
+    seconds: float,
+    stale: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The report as JSON values."""
+    """The report as JSON values; `cases` are made by `told` and `not_run`."""
     return {
         "format": FORMAT,
         "header": {
@@ -100,22 +106,29 @@ def document(
             "command": redact(header.command),
             "started": header.started.isoformat(timespec="seconds"),
             "machine": f"{platform.system()} {platform.machine()}, Python {sys.version.split()[0]}",
-            "cases": len(results),
+            "cases": len(cases),
         },
-        "cases": [_case(result, redact, header) for result in results],
+        "cases": list(cases),
         "footer": {
-            "outcome": verdicts.outcome(results, strict=header.strict, stale=stale),
+            "outcome": verdicts.outcome(cases, strict=header.strict, stale=stale),
+            "why": verdicts.why(cases, strict=header.strict, stale=stale),
             "stale": list(stale),
             "seconds": round(seconds, 3),
             "counts": {
                 level: {status: number[status] for status in STATUSES}
-                for level, number in verdicts.counts(results).items()
+                for level, number in verdicts.counts(cases).items()
             },
         },
     }
 
 
-def _case(result: Result, redact: Redactor, header: Header) -> dict[str, Any]:
+def not_run(case: Case, header: Header) -> dict[str, Any]:
+    """A case that was chosen, and that a run did not come to."""
+    return told(Result(case=case, status="disabled", sentence=verdicts.NOT_RUN), Redactor(()), header)
+
+
+def told(result: Result, redact: Redactor, header: Header) -> dict[str, Any]:
+    """What became of one case as JSON values, in which nothing is secret any more."""
     case = result.case
     return {
         "id": case.id,
@@ -126,7 +139,7 @@ def _case(result: Result, redact: Redactor, header: Header) -> dict[str, Any]:
         "source": case.source,
         "status": result.status,
         "sentence": redact(result.sentence),
-        "note": result.note,
+        "note": redact(result.note),
         "seen_by": list(result.seen_by),
         "seconds": round(result.seconds, 4),
         "differences": [
@@ -161,7 +174,7 @@ def _exchange(exchange: Exchange, redact: Redactor) -> dict[str, Any]:
             "body": redact(exchange.body[:_SHOWN_BODY].decode("utf-8", "replace")),
             "failure": redact(exchange.failure),
         },
-        "curl": as_curl(kept, exchange.base_url, redact=redact),
+        "curl": as_curl(kept, exchange.base_url if "://" in exchange.base_url else NO_ADDRESS, redact=redact),
     }
 
 
@@ -189,87 +202,6 @@ def read(path: Path) -> dict[str, Any]:
     return report
 
 
-def badge(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A shields.io endpoint document: `core 41/41, extended 12/20`."""
-    parts = []
-    for level, numbers in report["footer"]["counts"].items():
-        judged = sum(number for status, number in numbers.items() if status != "disabled")
-        if judged:
-            parts.append(f"{level} {numbers['pass']}/{judged}")
-    colours = {"passed": "brightgreen", "partial": "yellow", "failed": "red", "broken": "lightgrey"}
-    return {
-        "schemaVersion": 1,
-        "label": "kargo-lab",
-        "message": ", ".join(parts) or "nothing judged",
-        "color": colours[report["footer"]["outcome"]],
-    }
-
-
-def junit(report: Mapping[str, Any]) -> bytes:
-    """The report as JUnit XML: one test suite a group, one test case a case."""
-    root = ET.Element("testsuites", name="kargo-lab conformance", time=str(report["footer"]["seconds"]))
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for case in report["cases"]:
-        groups.setdefault(case["id"].partition("/")[0], []).append(case)
-    for group, cases in groups.items():
-        tally = {status: sum(case["status"] == status for case in cases) for status in STATUSES}
-        suite = ET.SubElement(
-            root,
-            "testsuite",
-            name=group,
-            tests=str(len(cases)),
-            failures=str(tally["fail"]),
-            errors=str(tally["error"]),
-            skipped=str(tally["skip"] + tally["unsupported"] + tally["disabled"]),
-        )
-        for case in cases:
-            element = ET.SubElement(
-                suite,
-                "testcase",
-                classname=case["id"].rpartition("/")[0].replace("/", "."),
-                name=case["id"].rpartition("/")[2],
-                time=str(case["seconds"]),
-            )
-            _junit_verdict(element, case)
-    text: bytes = ET.tostring(root, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text
-
-
-def _junit_verdict(element: ET.Element, case: Mapping[str, Any]) -> None:
-    if case["status"] in ("fail", "error"):
-        verdict = ET.SubElement(
-            element, "failure" if case["status"] == "fail" else "error", message=_printable(case["sentence"])
-        )
-        verdict.text = _printable(
-            "\n".join(
-                [
-                    case["says"],
-                    f"source: {case['source']}",
-                    *(
-                        f"{each['what']}: expected {each['expected']}, saw {each['seen']}"
-                        for each in case["differences"]
-                    ),
-                    case["rerun"],
-                ]
-            )
-        )
-    elif case["status"] != "pass":
-        ET.SubElement(element, "skipped", message=_printable(f"{case['status']}: {case['sentence']}"))
-
-
-def _printable(text: str) -> str:
-    """Without the characters that XML 1.0 forbids; a target chooses what it answers."""
-    return "".join(
-        character
-        if character in "\t\n\r"
-        or 0x20 <= ord(character) < 0xD800
-        or 0xE000 <= ord(character) < 0xFFFE
-        or ord(character) > 0xFFFF
-        else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
-
-
 def check(folder: Path) -> None:
     """Make the folder. Raises UsageError if it cannot take a report: better now than when the run is over."""
     try:
@@ -284,7 +216,8 @@ def check(folder: Path) -> None:
 
 
 def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Write `report.json`, `report.html`, `junit.xml` and `badge.json` into `folder`, and nothing anywhere else."""
+    """Write the files of a report (`FILES`) into `folder`, and nothing anywhere else."""
+    from kargo_lab.conformance.exports import badge, badge_image, junit
     from kargo_lab.conformance.page import render
 
     validate(report)
@@ -294,6 +227,7 @@ def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
         "report.html": render(report).encode("utf-8", "replace"),
         "junit.xml": junit(report),
         "badge.json": (json.dumps(badge(report)) + "\n").encode(),
+        "badge.svg": badge_image(report).encode(),
     }
     for name, data in contents.items():
         (folder / name).write_bytes(data)

@@ -66,6 +66,65 @@ class _Pulse:
         return self.silent >= SILENT_AFTER
 
 
+@attrs.define
+class Sitting:
+    """A target that is set up for some cases. Each of them is judged once, alone or together with others."""
+
+    target: Target
+    world: World
+    trials: dict[str, _Trial]
+    refused: dict[str, Result]  # what the target cannot show
+    pulse: _Pulse = attrs.field(factory=_Pulse)
+
+    def judge(self, cases: Sequence[Case], *, jobs: int = 2, progress: Progress | None = None) -> list[Result]:
+        """The results, in the cases' order. Nothing that the target does raises.
+
+        A fault of the suite itself is an `error` of that case.
+        """
+        trials = [self.trials[case.id] for case in cases if case.id in self.trials]
+        together = [trial for trial in trials if not APART & trial.plan.case.features]
+        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
+            list(pool.map(lambda trial: _steps(trial, self.target, self.world, self.pulse), together))
+        _look(together, self.target)
+        for trial in trials:
+            if APART & trial.plan.case.features:  # last and alone
+                _steps(trial, self.target, self.world, self.pulse)
+                _look([trial], self.target)
+        results = {case.id: self.refused[case.id] for case in cases if case.id in self.refused}
+        for trial in trials:
+            result = results[trial.plan.case.id] = _result(trial)
+            if progress is not None:
+                progress(result, len(results), len(cases))
+        return [results[case.id] for case in cases]
+
+
+def set_up(cases: Sequence[Case], target: Target, world: World, *, seed: int = 7) -> Sitting:
+    """Configure everything that the cases need, and wait until it is in force.
+
+    What the target cannot show is said in the result and never guessed. A target that cannot even be set up is a
+    TargetError.
+    """
+    refused: dict[str, Result] = {}
+    trials: dict[str, _Trial] = {}
+    for case in cases:
+        if (sentence := _why_not(case, target)) is None:
+            trials[case.id] = _Trial(plan=plan(case, world.addresses, seed))
+        else:
+            refused[case.id] = Result(
+                case=case, status="unsupported" if case.features - target.features else "skip", sentence=sentence
+            )
+    for trial in trials.values():
+        if target.looks_at(trial.plan):
+            _guarded(trial, partial(world.prepare, [trial.plan]))
+    try:
+        target.open([trial.plan for trial in trials.values()], world)
+    except (LabError, OSError) as error:
+        raise TargetError(
+            f"nothing was judged, because the target {target.name} could not be set up: {error}"
+        ) from error
+    return Sitting(target, world, trials, refused)
+
+
 def run(
     cases: Sequence[Case],
     target: Target,
@@ -75,47 +134,8 @@ def run(
     jobs: int = 2,
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Judge every case against one target; the results are in the cases' order.
-
-    What the target cannot show is said in the result and never guessed. A target that cannot even be set up is a
-    TargetError. From then on nothing that it does raises; a fault of the suite itself is an `error` of that case.
-    """
-    results: dict[str, Result] = {}
-    wanted: list[Case] = []
-    for case in cases:
-        if (sentence := _why_not(case, target)) is None:
-            wanted.append(case)
-        else:
-            results[case.id] = Result(
-                case=case, status="unsupported" if case.features - target.features else "skip", sentence=sentence
-            )
-    trials = [_Trial(plan=plan(case, world.addresses, seed)) for case in wanted]
-    for trial in trials:
-        if target.looks_at(trial.plan):
-            _guarded(trial, partial(world.prepare, [trial.plan]))
-    try:
-        target.open([trial.plan for trial in trials], world)
-    except (LabError, OSError) as error:
-        raise TargetError(
-            f"nothing was judged, because the target {target.name} could not be set up: {error}"
-        ) from error
-    pulse = _Pulse()
-    together = [trial for trial in trials if not APART & trial.plan.case.features]
-    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
-        list(pool.map(lambda trial: _steps(trial, target, world, pulse), together))
-    _look(together, target)
-    for trial in trials:
-        if APART & trial.plan.case.features:  # last and alone
-            _steps(trial, target, world, pulse)
-            _look([trial], target)
-    done = len(results)
-    for trial in trials:
-        result = _result(trial)
-        results[trial.plan.case.id] = result
-        done += 1
-        if progress is not None:
-            progress(result, done, len(cases))
-    return [results[case.id] for case in cases]
+    """Judge every case against one target; the results are in the cases' order."""
+    return set_up(cases, target, world, seed=seed).judge(cases, jobs=jobs, progress=progress)
 
 
 def _look(trials: Sequence[_Trial], target: Target) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +15,8 @@ import yaml
 from kargo_lab.conformance import report, requests, runner, targets, verdicts
 from kargo_lab.conformance.cases import Case, for_profile, load, select
 from kargo_lab.conformance.plans import USUAL_ADDRESSES, Addresses, Plan, configurations, plan, receiver_path
-from kargo_lab.conformance.report import Header
+from kargo_lab.conformance.report import Header, Redactor
 from kargo_lab.conformance.targets import Target
-from kargo_lab.conformance.verdicts import Result
 from kargo_lab.conformance.world import World
 from kargo_lab.errors import TargetError
 
@@ -64,6 +63,44 @@ def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
             opened.close()
 
 
+def redactor(cases: Iterable[Case], seed: int) -> Redactor:
+    """Knows the secrets of the cases; they, and the paths made of them, are the same at every address."""
+    plans = [each for case in cases if (each := plan(case, NOWHERE, seed)).receiver]
+    paths = [receiver_path(each).rpartition("/")[2].encode() for each in plans]
+    return report.redactor([*(each.secret for each in plans), *paths])
+
+
+@attrs.frozen
+class Sitting:
+    """A target that is set up for some cases, which it is judged by one by one or all at once."""
+
+    head: Header
+    sitting: runner.Sitting
+    redact: Redactor
+
+    @property
+    def alone(self) -> bool:
+        """Whether a case costs the same alone as together with others: nothing has to be waited for, or it is told."""
+        offers = self.sitting.target.offers
+        return "calls" not in offers or "state" in offers
+
+    def judge(
+        self, cases: Sequence[Case], *, jobs: int = 4, progress: runner.Progress | None = None
+    ) -> list[dict[str, Any]]:
+        """What became of the cases, as a report has it; each only once."""
+        results = self.sitting.judge(cases, jobs=jobs, progress=progress)
+        if (described := targets.file(self.head.target)) is not None:
+            results = verdicts.noted(results, failing=described.known_failing, flaky=described.known_flaky)
+        return [report.told(each, self.redact, self.head) for each in results]
+
+
+@contextmanager
+def sitting(cases: Sequence[Case], head: Header) -> Iterator[Sitting]:
+    """A target and the lab's sources, set up for these cases. Raises TargetError if that cannot be done."""
+    with session(head.target, head.profile) as (target, world):
+        yield Sitting(head, runner.set_up(cases, target, world, seed=head.seed), redactor(cases, head.seed))
+
+
 def judge(
     cases: Sequence[Case],
     head: Header,
@@ -78,49 +115,49 @@ def judge(
     case that passes then counts as passed, and its note says that it did not at first.
     """
     began = time.monotonic()
-    with session(head.target, head.profile) as (target, world):
-        results = runner.run(cases, target, world, seed=head.seed, jobs=jobs, progress=progress)
-        plans = [plan(case, world.addresses, head.seed) for case in cases]
+    with sitting(cases, head) as opened:
+        told = opened.judge(cases, jobs=jobs, progress=progress)
     for attempt in range(1, reruns + 1):
-        results = _again(results, head, attempt=attempt, jobs=jobs)
+        told = again(cases, told, head, attempt=attempt, jobs=jobs)
+    return document(cases, told, head, seconds=time.monotonic() - began)
+
+
+def document(
+    cases: Sequence[Case], told: Iterable[Mapping[str, Any]], head: Header, *, seconds: float
+) -> dict[str, Any]:
+    """The report of a run that was to judge `cases`; those that are not `told` of were not run."""
+    by_id = {each["id"]: each for each in told}
+    every = [by_id.get(case.id) or report.not_run(case, head) for case in cases]
     stale: tuple[str, ...] = ()
     described = targets.file(head.target)
     if described is not None and (described.known_failing or described.known_flaky):
-        results, stale = verdicts.note_known(
-            results,
+        stale = verdicts.stale(
+            every,
             failing=described.known_failing,
             flaky=described.known_flaky,
             every={case.id for case in load()},
         )
-    redact = report.redactor(
-        [
-            secret
-            for each in plans
-            for secret in (each.secret, receiver_path(each).rpartition("/")[2].encode())
-            if each.receiver
-        ]
-    )
-    return report.document(head, results, redact, seconds=time.monotonic() - began, stale=stale)
+    return report.document(head, every, redactor(cases, head.seed), seconds=seconds, stale=stale)
 
 
-def _again(results: Sequence[Result], head: Header, *, attempt: int, jobs: int) -> list[Result]:
-    """The results, with those that were bad replaced by what another run says."""
-    bad = [result.case for result in results if result.status in ("fail", "error")]
+def again(
+    cases: Sequence[Case], told: Sequence[dict[str, Any]], head: Header, *, attempt: int, jobs: int = 4
+) -> list[dict[str, Any]]:
+    """What was told of the cases, with what was bad replaced by what another run says."""
+    bad = {each["id"] for each in told if each["status"] in ("fail", "error")}
     if not bad:
-        return list(results)
+        return list(told)
+    left = [case for case in cases if case.id in bad]
     try:
-        with session(head.target, head.profile) as (target, world):
-            news = {each.case.id: each for each in runner.run(bad, target, world, seed=head.seed, jobs=jobs)}
+        with sitting(left, head) as opened:
+            news = {each["id"]: each for each in opened.judge(left, jobs=jobs)}
     except TargetError as error:
-        note = f"could not be run again ({attempt}): {error}"
-        return [attrs.evolve(each, note=note) if each.case in bad else each for each in results]
+        note = redactor(cases, head.seed)(f"could not be run again ({attempt}): {error}")
+        return [{**each, "note": note} if each["id"] in bad else each for each in told]
     note = f"passed when run again ({attempt}), failed before"
-    return [
-        attrs.evolve(news[each.case.id], note=note if news[each.case.id].status == "pass" else "")
-        if each.case.id in news
-        else each
-        for each in results
-    ]
+    for each in news.values():
+        each["note"] = note if each["status"] == "pass" else each["note"]
+    return [news.get(each["id"], each) for each in told]
 
 
 def check(
