@@ -207,8 +207,9 @@ def diff_command(before: Path, after: Path) -> None:
     changes = reports.diff(reports.read(before), reports.read(after))
     for name, old, new in changes:
         click.echo(f"{old:>11} -> {new:<11}  {name}")
-    click.echo(f"{len(changes)} cases changed", err=True)
-    sys.exit(1 if any(old == "pass" and new != "pass" for _, old, new in changes) else 0)
+    worse = sum(1 for _, old, new in changes if old == "pass" and new != "pass")
+    click.echo(f"{len(changes)} cases changed, {worse} of them for the worse", err=True)
+    sys.exit(1 if worse else 0)
 
 
 @group.command("matrix")

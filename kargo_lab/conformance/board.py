@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,9 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], console: Co
     """Print a table of texts; numbers of the form `passed/all` stand on the right."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index else "left")
+        counts = any(re.fullmatch(r"\d+/\d+", row[index]) for row in rows)
+        # A column's head is cut nowhere: two targets may differ in the last letters only.
+        table.add_column(head, justify="right" if counts else "left", overflow="fold", no_wrap=not index)
     for row in rows:
         table.add_row(*map(escape, row))
     (console or Console()).print(table)
