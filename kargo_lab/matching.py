@@ -8,7 +8,7 @@ delivery fail before anything is refreshed. Source: receivers.md 5.4 and 6.5 to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -23,6 +23,7 @@ from kargo_lab.selection.reasons import Reason, accept, first_accepted, refuse
 from kargo_lab.wire import Push, Target
 
 WAIT_FOR_PULL_REQUEST = "git-wait-for-pr"
+_ELSEWHERE = refuse("not-subscribed", "no subscription is to a repository that the delivery names")
 
 
 @attrs.frozen
@@ -66,9 +67,6 @@ class Matching:
         )
 
 
-_ELSEWHERE = refuse("not-subscribed", "no subscription is to a repository that the delivery names")
-
-
 class SubscribedURLs:
     """Kargo's index: which Warehouses subscribe to a URL. Selectors are built when first asked, and kept.
 
@@ -80,9 +78,12 @@ class SubscribedURLs:
         self.profile = profile
         self._selectors: dict[int, Selector | SelectionError] = {}
         self._by_url: dict[str, list[tuple[Warehouse, list[Subscription]]]] = {}
+        self._urls: dict[int, set[str]] = {}
         for warehouse in self.warehouses:
+            urls = self._urls[id(warehouse)] = set()
             for subscription in warehouse.spec.subscriptions:
                 if url := repository_key(subscription, profile):
+                    urls.add(url)
                     entries = self._by_url.setdefault(url, [])
                     if not entries or entries[-1][0] is not warehouse:
                         entries.append((warehouse, []))
@@ -91,6 +92,10 @@ class SubscribedURLs:
     def subscribers(self, url: str) -> tuple[Warehouse, ...]:
         """The Warehouses with a subscription to a URL in normal form."""
         return tuple(warehouse for warehouse, _ in self._by_url.get(url, ()))
+
+    def urls(self, warehouse: Warehouse) -> Collection[str]:
+        """The URLs in normal form that one of its Warehouses subscribes to."""
+        return self._urls[id(warehouse)]
 
     def match(self, push: Push, namespace: str | None = None) -> Matching:
         """The outcome of a push, among the Warehouses of `namespace` or, for a cluster receiver, of all."""
@@ -194,25 +199,25 @@ def _pull_request_url(output: object) -> str:
 
 def select_targets(
     targets: Iterable[Target],
-    warehouses: Sequence[Warehouse],
+    index: SubscribedURLs,
     promotions: Sequence[Promotion],
     namespace: str | None,
-    profile: Profile = LATEST,
 ) -> tuple[tuple[str, str, str], ...] | MatchFailure:
     """What a generic action selects: (kind, namespace, name), sorted by namespace and name, each pair once.
 
     A project receiver sees the objects of its `namespace` only, a cluster receiver (None) all.
     """
     candidates: dict[str, Sequence[Warehouse] | Sequence[Promotion]] = {
-        "Warehouse": warehouses,
+        "Warehouse": index.warehouses,
         "Promotion": promotions,
     }
+    profile = index.profile
     found: list[tuple[str, str, str]] = []
     for target in targets:
         if target.kind not in candidates or target.kind not in profile.generic_target_kinds:
             return MatchFailure(None, f"{target.kind!r} cannot be a target; there are {', '.join(candidates)}")
         try:
-            indexed = _by_index(target, profile)
+            indexed = _by_index(target, index)
             labels.validate(target.labels)
         except (SelectionError, labels.SelectorError) as problem:
             return MatchFailure(None, str(problem))
@@ -232,12 +237,12 @@ def select_targets(
 _OPERATORS = ("Equals", "NotEquals")
 
 
-def _by_index(target: Target, profile: Profile) -> Callable[[Warehouse | Promotion], bool]:
+def _by_index(target: Target, index: SubscribedURLs) -> Callable[[Warehouse | Promotion], bool]:
     """The test that the index requirements amount to; raises SelectionError where Kargo's cache refuses them."""
     for _, operator, _ in target.index:
         if operator not in _OPERATORS:
             raise SelectionError("matchIndices", f"operator {operator!r} is none of {', '.join(_OPERATORS)}")
-    every = profile.index_requirements == "all"
+    every = index.profile.index_requirements == "all"
     # Each list option replaces the field selector of the one before it, so the last one alone has effect.
     effective = target.index if every else target.index[-1:]
     for key, operator, _ in effective:
@@ -250,7 +255,6 @@ def _by_index(target: Target, profile: Profile) -> Callable[[Warehouse | Promoti
         if not effective:
             return True
         assert isinstance(each, Warehouse)  # noqa: S101 - other kinds have been refused above
-        urls = {repository_key(subscription, profile) for subscription in each.spec.subscriptions} - {""}
-        return all((value in urls) == (operator == "Equals") for _, operator, value in effective)
+        return all((value in index.urls(each)) == (operator == "Equals") for _, operator, value in effective)
 
     return holds

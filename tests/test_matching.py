@@ -283,7 +283,7 @@ ALL = [
 
 
 def _select(*targets, namespace=None, profile=LATEST, promotions=()):
-    found = matching.select_targets(targets, ALL, list(promotions), namespace, profile)
+    found = matching.select_targets(targets, SubscribedURLs(ALL, profile), list(promotions), namespace)
     return "error" if isinstance(found, MatchFailure) else [f"{where}/{name}" for _, where, name in found]
 
 
@@ -338,18 +338,20 @@ def test_a_target_selects(target, selected):
     ],
 )
 def test_it_is_told_why_a_target_selects_nothing(target, text):
-    assert matching.select_targets([target], ALL, [], None) == MatchFailure(None, text)
+    assert matching.select_targets([target], SubscribedURLs(ALL), [], None) == MatchFailure(None, text)
 
 
 def test_no_warehouse_is_found_by_an_empty_url():
     generic = _warehouse("g", GenericSubscription(kind="s3", name="files"))
-    assert matching.select_targets([_indexed(("subscribedURLs", "Equals", ""))], [generic], [], None) == ()
+    target = _indexed(("subscribedURLs", "Equals", ""))
+    assert matching.select_targets([target], SubscribedURLs([generic]), [], None) == ()
 
 
 def test_an_index_holds_the_normal_form_of_the_release():
     odd = _warehouse("a", GitSubscription(repo_url="https://::1/X"))
     targets = [_indexed(("subscribedURLs", "Equals", "https://::1/x"))]
-    found = [matching.select_targets(targets, [odd], [], None, PROFILES[name]) for name in ("v1.9", "v1.10")]
+    indices = [SubscribedURLs([odd], PROFILES[name]) for name in ("v1.9", "v1.10")]
+    found = [matching.select_targets(targets, index, [], None) for index in indices]
     assert found == [(("Warehouse", "p1", "a"),), ()]
 
 
@@ -375,7 +377,7 @@ def test_and_before_it_is_an_error():
 
 def test_a_warehouse_and_a_promotion_of_one_name_collapse_into_the_first():
     targets = [Target(kind="Warehouse", name="b"), Target(kind="Promotion", name="b")]
-    found = matching.select_targets(targets, ALL, [_promotion("b")], None)
+    found = matching.select_targets(targets, SubscribedURLs(ALL), [_promotion("b")], None)
     assert found == (("Warehouse", "p1", "b"),)
 
 

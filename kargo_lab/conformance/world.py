@@ -86,8 +86,9 @@ class World:
                 self._image(path, {"tag": tag} if isinstance(tag, str) else tag)
         elif kind == "git":
             self.git.create_repository(path)
-            for change in contents:
-                self._git(path, change)
+            with self.git.one_push(path):
+                for change in contents:
+                    self._git(path, change)
         else:
             for chart, versions in contents.items():
                 for version in versions:

@@ -298,11 +298,7 @@ class _Visit:
             case "error":
                 return {**result, "result": "Error", "summary": plan.summary}, (), plan.detail
         selected = matching.select_targets(
-            plan.targets,
-            self.objects.index().warehouses,
-            self.objects.promotions(),
-            self.route.namespace,
-            self.profile,
+            plan.targets, self.objects.index(), self.objects.promotions(), self.route.namespace
         )
         if isinstance(selected, matching.MatchFailure):
             summary = "Error evaluating targetSelectionCriteria"

@@ -73,6 +73,7 @@ class GitHost(PullRequests):
         self.sender = Sender(habit or HABITS[self.persona.habit], clock=self.clock, losses=losses, transport=transport)
         self._open_push, self._public_url, self._asynchronous = open_push, public_url.rstrip("/"), asynchronous
         self._given, self._directory = directory, Path()
+        self._pushes: dict[int, list[str]] = {}  # options by repository, of those that nobody was told of yet
         self.access_log = AccessLog(self.clock.now)
         application: Application = self
         for layer in reversed(layers):
@@ -188,7 +189,8 @@ class GitHost(PullRequests):
             parent = store.resolve(start or f"refs/heads/{branch}")
             if start and not parent:
                 raise UnknownError(f"there is no commit {start} in {repository}")
-            parent = parent or store.resolve(f"refs/heads/{record.default_branch}")
+            if not parent and branch != record.default_branch:
+                parent = store.resolve(f"refs/heads/{record.default_branch}")
             return store.commit(files, branch=branch, message=message, author=who, parent=parent)
 
     def tag(
@@ -219,6 +221,13 @@ class GitHost(PullRequests):
                 made = store.annotate(name, commit, message, self._person(author, when, by))
             store.set_ref(f"refs/tags/{name}", made)
             return made
+
+    @contextmanager
+    def one_push(self, repository: str, *, by: str = "") -> Iterator[None]:
+        """The commits, tags and branches made inside are told to the hooks at its end, as the one push they come in."""
+        record = self.forge.repository(repository)
+        with self.pushing(record, self._actor(record, by)):
+            yield
 
     def tags(self, repository: str, names: Iterable[str], *, target: str = "main", by: str = "") -> None:
         """Create or move many lightweight tags at once; for the hooks it is one push."""
@@ -308,13 +317,19 @@ class GitHost(PullRequests):
     def pushing(self, repository: Repository, sender: Account, *, by_api: bool = False) -> Iterator[list[str]]:
         """Whatever happens to the refs inside is told to the hooks at the end, as one push.
 
-        Push options may be put into the list that is given.
+        Push options may be put into the list that is given. What is pushed within another push is part of that one.
         """
-        options: list[str] = []
         with self.forge.writing(repository):
+            if repository.id in self._pushes:
+                yield self._pushes[repository.id]
+                return
+            options = self._pushes[repository.id] = []
             store = self.forge.store(repository)
             before = store.refs()
-            yield options
+            try:
+                yield options
+            finally:
+                del self._pushes[repository.id]
             after = store.refs()
             moved = git_changes.changed(before, after, store.zeros)
             if not moved:

@@ -8,6 +8,7 @@ import attrs
 
 from kargo_lab.conformance.faults.changes import always, answered, header, verdict
 from kargo_lab.conformance.faults.fault import Fault
+from kargo_lab.matching import SubscribedURLs
 from kargo_lab.wire import Actions, Refusal
 
 _GENERIC = "kargo_lab.receivers.generic"
@@ -48,8 +49,8 @@ def _without_names(right: Any, given: Any) -> Any:
 
 
 def _everywhere(right: Any, given: Any) -> Any:
-    targets, warehouses, promotions, _namespace, profile = given
-    return right(targets, warehouses, promotions, None, profile)
+    targets, index, promotions, _namespace = given
+    return right(targets, index, promotions, None)
 
 
 def _twice(right: Any, given: Any) -> Any:
@@ -67,7 +68,9 @@ def _backwards(right: Any, given: Any) -> Any:
 
 
 def _not_equals_works(right: Any, given: Any) -> Any:
-    return right(*given[:4], attrs.evolve(given[4], index_requirements="all"))
+    targets, index, promotions, namespace = given
+    every = SubscribedURLs(index.warehouses, attrs.evolve(index.profile, index_requirements="all"))
+    return right(targets, every, promotions, namespace)
 
 
 def _literal(right: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 from datetime import UTC, datetime
@@ -354,3 +355,14 @@ def test_an_author_cannot_break_out_of_the_name(host: GitHost) -> None:
     made = host.commit("acme/app", {"a": "1"}, author=who)
     commit = host.forge.store(host.forge.repository("acme/app")).commits([made])[0]
     assert (commit.author.name, commit.author.email) == ("Evecommitter x", "eve@example.com")
+
+
+def test_what_is_done_in_one_push_is_told_once(host: GitHost) -> None:
+    fill(host, 1)
+    host.add_hook("acme/app", url="http://127.0.0.1:9/", events=("push",))
+    with host.one_push("acme/app"):
+        for number in range(3):
+            host.commit("acme/app", {"a": str(number)})
+    assert host.sender.settle()
+    (delivery,) = host.deliveries
+    assert len(json.loads(delivery.request_body)["commits"]) == 3
