@@ -38,7 +38,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--kargo-strict", action="store_true", help="a strict case that fails is a failure, not an xfail")
     group.addoption("--kargo-seed", type=int, default=7, metavar="N", help="seeds secrets and names (default: 7)")
-    group.addoption("--kargo-jobs", type=_from(1), default=4, metavar="N", help="cases sent side by side (default: 4)")
+    group.addoption(
+        "--kargo-jobs",
+        type=_from(1),
+        default=4,
+        metavar="N",
+        help="cases sent side by side, where a group is judged together (default: 4)",
+    )
+    group.addoption(
+        "--kargo-factor",
+        type=_factor,
+        default=1.0,
+        metavar="X",
+        help="multiplies every time of the target, for slow machines; its file's `scale`, from outside (default: 1)",
+    )
     group.addoption("--kargo-rerun", type=_from(0), default=0, metavar="N", help="run what failed again, up to N times")
     group.addoption("--kargo-report", metavar="DIR", help="write the suite's own report into this folder, too")
 
@@ -50,6 +63,16 @@ def _from(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
+    return factor
 
 
 def pytest_configure(config: pytest.Config) -> None:

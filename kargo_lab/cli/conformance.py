@@ -58,6 +58,13 @@ def group() -> None:
 @click.option(
     "--rerun", default=0, type=click.IntRange(0), show_default=True, help="Run what failed again, up to so many times."
 )
+@click.option(
+    "--factor",
+    default=1.0,
+    type=click.FloatRange(0, min_open=True),
+    show_default=True,
+    help="Multiplies every time of the target, for slow machines; its file's `scale`, from outside.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report document instead of the board.")
 def run_command(
     target: str,
@@ -69,6 +76,7 @@ def run_command(
     seed: int,
     jobs: int,
     rerun: int,
+    factor: float,
     as_json: bool,
 ) -> None:
     """Run the cases against a target and say how it did.
@@ -87,7 +95,15 @@ def run_command(
     profile = profile_of(profile, target)
     cases = chosen(profile, patterns, level, target)
     command = "kargo-lab " + shlex.join(sys.argv[1:])
-    header = suite.header(target, profile=profile, seed=seed, command=command, started=datetime.now(UTC), strict=strict)
+    header = suite.header(
+        target,
+        profile=profile,
+        seed=seed,
+        command=command,
+        started=datetime.now(UTC),
+        strict=strict,
+        factor=factor,
+    )
     with _end_as_by_ctrl_c():
         document = suite.judge(cases, header, jobs=jobs, reruns=rerun, progress=_bar(len(cases)))
     if folder is not None:

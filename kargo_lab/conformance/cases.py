@@ -147,7 +147,15 @@ def load(folder: Path | None = None) -> tuple[Case, ...]:
 
     Raises ManifestError with every misfit of every file.
     """
-    root = folder or shipped.folder("conformance") / "cases"
+    return _all_below(folder) if folder else _shipped()
+
+
+@cache
+def _shipped() -> tuple[Case, ...]:
+    return _all_below(shipped.folder("conformance") / "cases")
+
+
+def _all_below(root: Path) -> tuple[Case, ...]:
     files = sorted(root.rglob("*.yaml"))
     misfits: list[Misfit] = []
     cases: list[Case] = []

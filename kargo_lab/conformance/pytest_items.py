@@ -1,19 +1,21 @@
 """The suite under pytest: every case is an item, and pytest's own options choose, order, repeat and report them.
 
-A target is configured once and waited for once, whatever the number of cases. So the chosen cases are judged together,
-as `kargo-lab conformance run` judges them, after collection and before the first item; an item then says what its
-case came to. With pytest-xdist the first worker judges for all: two sessions on one target would take away what
-the other has set up. Between processes only the redacted report goes.
+An item judges its own case when its turn comes, so `-x` and Ctrl-C stop there and then. A target is set up before the
+first item, once for all that was left to run; the lab's own, which costs nothing, for a group of cases at a time.
+Where nothing but the calls at our sources tells of effects, a settle time has to be waited for: there the cases of
+a group share one, and the first of them judges the group.
+
+With pytest-xdist each worker has a target of its own, or one that remembers nothing; what can hold one
+configuration only is refused. What became of a case travels with pytest's own report of the item, redacted.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-import shutil
-import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -26,11 +28,13 @@ from kargo_lab.conformance import cases as case_files
 from kargo_lab.conformance import report, suite, targets
 from kargo_lab.conformance.board import closing_line
 from kargo_lab.conformance.cases import Case
+from kargo_lab.conformance.runner import APART
 from kargo_lab.conformance.telling import told
 from kargo_lab.errors import LabError
 
 ROOT = "kargo"
 EXIT_UNUSABLE = 4  # pytest's own for wrong usage
+UNUSABLE = "kargo-lab: "  # how the reason begins that ends a run
 
 
 class CaseFailedError(Exception):
@@ -42,14 +46,14 @@ class CaseBrokenError(Exception):
 
 
 class CaseItem(pytest.Item):
-    """One case. What it came to is known before it runs."""
+    """One case, judged when its turn comes."""
 
     def __init__(self, *, case: Case, play: Suite, **rest: Any) -> None:
         super().__init__(**rest)
         self.case, self.play = case, play
 
     def setup(self) -> None:
-        """What is not the target's fault shows as pytest's `error`."""
+        """Judge; what is not the target's fault shows as pytest's `error`."""
         found = self.play.found(self.case)
         if found["status"] == "error":
             raise CaseBrokenError(found)
@@ -116,18 +120,21 @@ class Suite:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         option = config.getoption
-        self.target, self.strict = option("--kargo-target"), option("--kargo-strict")
-        self.at: Path | None = None  # where processes meet, if there are several
+        self.target, self.strict, self.factor = (option(f"--kargo-{name}") for name in ("target", "strict", "factor"))
         self.document: Mapping[str, Any] | None = None
         self.broken = ""
-        self._found: dict[str, Mapping[str, Any]] = {}
+        self._began = time.monotonic()
+        self._picked: Sequence[str] = ()  # ids, in the order of the items
+        self._judged: dict[str, Mapping[str, Any]] = {}  # what became of the cases, in this process or a worker
+        self._sitting: suite.Sitting | None = None
+        self._open = ExitStack()
         given = [str(each) for each in config.args]
         # A node id of ours is no path, which pytest would look for.
-        self.ids = [each.partition("::")[2] for each in given if each.startswith(f"{ROOT}/") and "::" in each]
-        paths = [each for each in given if not (each.startswith(f"{ROOT}/") and "::" in each)]
+        self.ids = [_case_id(each) for each in given if _case_id(each)]
+        paths = [each for each in given if not _case_id(each)]
         config.args[:] = paths if config.args_source is pytest.Config.ArgsSource.ARGS else []
         if (shared := self._workerinput()) is not None:
-            self.at, self.ids = Path(shared["kargo_folder"]), list(shared["kargo_ids"])
+            self.ids = list(shared["kargo_ids"])
 
     def _workerinput(self) -> Mapping[str, Any] | None:
         return cast("Mapping[str, Any] | None", getattr(self.config, "workerinput", None))
@@ -138,6 +145,7 @@ class Suite:
         option = self.config.getoption
         words = ["--kargo-target", self.target, "--kargo-profile", self.profile]
         words += ["--kargo-seed", str(option("--kargo-seed"))] if option("--kargo-seed") != 7 else []
+        words += ["--kargo-factor", f"{self.factor:g}"] if self.factor != 1 else []
         return shlex.join([*words, *(["--kargo-strict"] if self.strict else [])])
 
     # Choosing
@@ -171,19 +179,27 @@ class Suite:
         try:
             _ = self.chosen
             targets.make(self.target, self.profile)
+            if len(option("tx", default=None) or ()) > 1:
+                self._check_shared()
             if folder := option("--kargo-report"):
                 report.check(Path(folder))
             if not option("collectonly"):
-                targets.reach(self.target)
+                targets.reach(self.target, self.factor)
         except LabError as error:
             raise pytest.UsageError(str(error)) from None
-        if self.config.pluginmanager.hasplugin("dsession"):
-            self.at = Path(tempfile.mkdtemp(prefix="kargo-lab-"))
+
+    def _check_shared(self) -> None:
+        described = targets.file(self.target)
+        if described is not None and (described.cluster or described.api or (described.calls and described.sources)):
+            raise LabError(
+                f"{self.target} has room for one configuration: several processes would take away what the others "
+                "have set up; say -n 0"
+            )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where to meet the others."""
-        node.workerinput |= {"kargo_folder": str(self.at), "kargo_ids": self.ids}
+        """Tell a worker what was asked for."""
+        node.workerinput["kargo_ids"] = self.ids
 
     def pytest_report_header(self) -> str:
         """One line of the header."""
@@ -208,53 +224,71 @@ class Suite:
             ]
         return found
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Last come the cases that do something to all others: they let time pass, or sync all receivers."""
+        items.sort(key=lambda item: isinstance(item, CaseItem) and bool(APART & item.case.features))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """What is left to run, if it is this process that runs it."""
+        self._picked = [item.case.id for item in session.items if isinstance(item, CaseItem)]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The same, as a worker tells it."""
+        self._picked = [_case_id(each) for each in ids if _case_id(each)]
+
     # Judging
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Judge all that was left to run, once, whatever the number of processes."""
-        picked = {item.case.id for item in getattr(session, "items", ()) if isinstance(item, CaseItem)}
-        failed = session.testsfailed and not session.config.option.continue_on_collection_errors
-        if not picked or failed or session.config.option.collectonly:
-            return
-        chosen = [case for case in self.chosen if case.id in picked]
-        if self.at is None:
-            self._take(self._judge(chosen))
-            if self.broken:
-                pytest.exit(self.broken, returncode=EXIT_UNUSABLE)
-            return
-        with _alone(self.at / "lock"):
-            place = self.at / "outcome.json"
-            if not place.exists():
-                place.write_text(json.dumps(self._judge(chosen)), encoding="utf-8")
-            self._take(json.loads(place.read_text(encoding="utf-8")))
-
-    def _judge(self, chosen: list[Case]) -> dict[str, Any]:
-        option = self.config.getoption
-        header = suite.header(
+    @cached_property
+    def _header(self) -> report.Header:
+        return suite.header(
             self.target,
             profile=self.profile,
-            seed=option("--kargo-seed"),
+            seed=self.config.getoption("--kargo-seed"),
             command=f"pytest {self.words}",
             strict=self.strict,
+            factor=self.factor,
         )
-        try:
-            document = suite.judge(chosen, header, jobs=option("--kargo-jobs"), reruns=option("--kargo-rerun"))
-            if folder := option("--kargo-report"):
-                report.write(Path(folder), document)
-        except LabError as error:
-            return {"broken": str(error)}
-        return {"document": document}
 
-    def _take(self, outcome: Mapping[str, Any]) -> None:
-        self.broken, self.document = outcome.get("broken", ""), outcome.get("document")
-        self._found = {each["id"]: each for each in self.document["cases"]} if self.document else {}
+    def _together(self, case: Case) -> list[Case]:
+        """The cases that a target is set up for at once: all, since that may take its time; a group, if it is ours."""
+        ours = self.target.startswith(("reference", "always-")) and targets.file(self.target) is None
+        return [each for each in self._left() if not ours or each.group == case.group]
+
+    def _left(self) -> list[Case]:
+        picked = set(self._picked)
+        return [case for case in self.chosen if case.id in picked and case.id not in self._judged]
 
     def found(self, case: Case) -> Mapping[str, Any]:
         """What a case came to."""
+        if case.id not in self._judged and not self.broken:
+            try:
+                self._judge(case)
+            except LabError as error:
+                self.broken = str(error)
         if self.broken:
-            pytest.fail(f"kargo-lab: {self.broken}", pytrace=False)
-        return self._found[case.id]
+            pytest.fail(UNUSABLE + self.broken, pytrace=False)
+        return self._judged[case.id]
+
+    def _judge(self, case: Case) -> None:
+        jobs = self.config.getoption("--kargo-jobs")
+        if self._sitting is None or not self._sitting.holds(case):
+            self._close()
+            self._sitting = self._open.enter_context(suite.sitting(self._together(case), self._header))
+        batch = [case]
+        if not self._sitting.alone and not APART & case.features:
+            batch = [each for each in self._left() if each.group == case.group and not APART & each.features]
+        news = self._sitting.judge(batch, jobs=jobs)
+        for attempt in range(1, self.config.getoption("--kargo-rerun") + 1):
+            if any(each["status"] in ("fail", "error") for each in news):
+                self._close()  # a target may hold one configuration only
+                news = suite.again(batch, news, self._header, attempt=attempt, jobs=jobs)
+        self._judged |= {each["id"]: each for each in news}
+
+    def _close(self) -> None:
+        self._sitting = None
+        self._open.close()
 
     # Telling
 
@@ -262,40 +296,47 @@ class Suite:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """The time that the case took, not that of looking it up; and its own place for a skip."""
+        """The time that the case took, not that of setting up; its own place for a skip; and what became of it."""
         made = yield
-        if isinstance(item, CaseItem) and call.when == "call" and self.document:
-            made.duration = self.found(item.case)["seconds"]
-            if isinstance(made.longrepr, tuple):
-                made.longrepr = (f"{ROOT}/{item.case.group}", 0, made.longrepr[2])
+        if isinstance(item, CaseItem) and (found := self._judged.get(item.case.id)):
+            if call.when == "call":
+                made.duration = found["seconds"]
+                if isinstance(made.longrepr, tuple):
+                    made.longrepr = (f"{ROOT}/{item.case.group}", 0, made.longrepr[2])
+            if call.when == "call" or made.failed:
+                vars(made)["kargo"] = json.dumps(found)  # as text, which every way between processes takes
         return made
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A target that could not be set up ends a run of several processes; it is the same for all cases."""
+        """Keep what became of a case. A target that could not be set up ends the run; it is the same for all cases."""
+        if (text := vars(report).get("kargo")) is not None:
+            found = json.loads(text)
+            self._judged[found["id"]] = found
         said = str(report.longrepr)
-        if self._workerinput() is None and report.failed and said.startswith("kargo-lab: nothing was judged"):
-            pytest.exit(said.removeprefix("kargo-lab: "), returncode=EXIT_UNUSABLE)
+        if self._workerinput() is None and report.failed and said.startswith(UNUSABLE):
+            pytest.exit(said.removeprefix(UNUSABLE), returncode=EXIT_UNUSABLE)
+
+    def pytest_sessionfinish(self) -> None:
+        """Take away what was set up, and write the report, however the run has ended."""
+        self._close()
+        if self._workerinput() is not None or not self._judged:
+            return
+        picked = set(self._picked)
+        cases = [case for case in self.chosen if case.id in picked or case.id in self._judged]
+        self.document = suite.document(
+            cases, self._judged.values(), self._header, seconds=time.monotonic() - self._began
+        )
+        if folder := self.config.getoption("--kargo-report"):
+            report.write(Path(folder), self.document)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """What the run is worth: to pytest a skip is no failure, but it is no pass either."""
-        if self.at is not None and (place := self.at / "outcome.json").exists():
-            self._take(json.loads(place.read_text(encoding="utf-8")))
         if self.document:
             terminalreporter.write_sep("-", "kargo-lab")
             terminalreporter.write_line(closing_line(self.document).plain)
 
-    def pytest_unconfigure(self) -> None:
-        """Leave nothing behind."""
-        if self.at is not None and self._workerinput() is None:
-            shutil.rmtree(self.at, ignore_errors=True)
 
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """One process at a time; the system opens the lock again if a process dies."""
-    import fcntl
-
-    with place.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _case_id(nodeid: str) -> str:
+    """The case behind a node id of ours; empty for others."""
+    return nodeid.partition("::")[2] if nodeid.startswith(f"{ROOT}/") else ""

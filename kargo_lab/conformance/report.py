@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,6 +85,7 @@ class Header:
     command: str
     started: datetime
     strict: bool = False
+    factor: float = 1.0  # by which the times of the target were multiplied
 
 
 def document(
@@ -150,8 +152,8 @@ def told(result: Result, redact: Redactor, header: Header) -> dict[str, Any]:
         if result.status in ("fail", "error")
         else [],
         "rerun": redact(
-            f"kargo-lab conformance run --target {header.target} --profile {header.profile} "
-            f"--seed {header.seed} --select '{case.id}'"
+            f"kargo-lab conformance run --target {shlex.quote(header.target)} --profile {header.profile} "
+            f"--seed {header.seed} {f'--factor {header.factor:g} ' if header.factor != 1 else ''}--select '{case.id}'"
         ),
     }
 

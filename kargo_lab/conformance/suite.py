@@ -29,6 +29,7 @@ def header(
     command: str = "",
     started: datetime | None = None,
     strict: bool = False,
+    factor: float = 1.0,
 ) -> Header:
     """What a report says about a run before it has begun."""
     return Header(
@@ -39,6 +40,7 @@ def header(
         command=command,
         started=started or datetime.now(UTC),
         strict=strict,
+        factor=factor,
     )
 
 
@@ -52,12 +54,12 @@ def _sources(target: str) -> World:
 
 
 @contextmanager
-def session(target: str, profile: str) -> Iterator[tuple[Target, World]]:
+def session(target: str, profile: str, factor: float = 1.0) -> Iterator[tuple[Target, World]]:
     """A target and the lab's sources, both up; both are gone afterwards, whatever happened."""
     with _sources(target) as world:
-        opened = targets.make(target, profile)
+        opened = targets.make(target, profile, factor)
         try:
-            targets.reach(target)
+            targets.reach(target, factor)
             yield opened, world
         finally:
             opened.close()
@@ -78,6 +80,10 @@ class Sitting:
     sitting: runner.Sitting
     redact: Redactor
 
+    def holds(self, case: Case) -> bool:
+        """Whether the case is among those that the target was set up for."""
+        return case.id in self.sitting.trials or case.id in self.sitting.refused
+
     @property
     def alone(self) -> bool:
         """Whether a case costs the same alone as together with others: nothing has to be waited for, or it is told."""
@@ -97,7 +103,7 @@ class Sitting:
 @contextmanager
 def sitting(cases: Sequence[Case], head: Header) -> Iterator[Sitting]:
     """A target and the lab's sources, set up for these cases. Raises TargetError if that cannot be done."""
-    with session(head.target, head.profile) as (target, world):
+    with session(head.target, head.profile, head.factor) as (target, world):
         yield Sitting(head, runner.set_up(cases, target, world, seed=head.seed), redactor(cases, head.seed))
 
 

@@ -67,21 +67,23 @@ class Target(Protocol):
 
 
 PEERS = ("flux", "argo-cd")
+TIMEOUT_SECONDS = 10.0  # of a target that is only a URL
 
 
-def file(name: str) -> TargetFile | None:
+def file(name: str, factor: float = 1.0) -> TargetFile | None:
     """What the target file says, if the name is one's, or that of a peer whose file ships with the lab."""
     from kargo_lab.conformance.targets import url
 
     if name in PEERS:
-        return url.read(shipped.folder("docs/targets") / f"{name}.yaml")
-    return url.read(Path(name)) if name.endswith((".yaml", ".yml")) else None
+        return url.read(shipped.folder("docs/targets") / f"{name}.yaml", factor)
+    return url.read(Path(name), factor) if name.endswith((".yaml", ".yml")) else None
 
 
-def make(name: str, profile: str) -> Target:
+def make(name: str, profile: str, factor: float = 1.0) -> Target:
     """The target of that name: `reference`, `reference-in-process`, an absurd one, a target file, or a base URL.
 
-    Raises UsageError for anything else, ManifestError for a target file that does not fit.
+    `factor` multiplies the times of a target that is not ours; ours settles when it says so. Raises UsageError
+    for anything else, ManifestError for a target file that does not fit.
     """
     from kargo_lab.conformance.targets import url
     from kargo_lab.conformance.targets.reference import Absurd, Reference
@@ -97,8 +99,9 @@ def make(name: str, profile: str) -> Target:
             return Reference(profile, application=lambda _: Absurd("401 Unauthorized", b"{}\n"))
     if name.startswith(("http://", "https://")):
         reaching.place(name)
-        return url.Url(url.TargetFile(name=name, url=name.rstrip("/"), calls=False), profile)
-    if (described := file(name)) is not None:
+        plain = url.TargetFile(name=name, url=name.rstrip("/"), calls=False, timeout_seconds=factor * TIMEOUT_SECONDS)
+        return url.Url(plain, profile)
+    if (described := file(name, factor)) is not None:
         if described.cluster is not None:
             from kargo_lab.conformance.targets.kubernetes import Kubernetes
 
@@ -114,9 +117,9 @@ def make(name: str, profile: str) -> Target:
     )
 
 
-def reach(name: str) -> None:
+def reach(name: str, factor: float = 1.0) -> None:
     """Make sure that somebody listens at a target's URL; targets of ours need no asking. Raises TargetError."""
-    described = file(name)
+    described = file(name, factor)
     if described is not None:
         reaching.reach(
             described.url,
@@ -126,7 +129,7 @@ def reach(name: str) -> None:
             verify_tls=described.verify_tls,
         )
     elif name.startswith(("http://", "https://")):
-        reaching.reach(name.rstrip("/"), told_by="the target that was named", timeout_seconds=10.0)
+        reaching.reach(name.rstrip("/"), told_by="the target that was named", timeout_seconds=factor * TIMEOUT_SECONDS)
 
 
 def meant(name: str, cases: Sequence[Case]) -> tuple[Case, ...]:

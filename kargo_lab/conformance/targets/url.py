@@ -81,8 +81,11 @@ class TargetFile:
     api: ApiSettings | None = None
 
 
-def read(path: Path) -> TargetFile:
-    """A target file. Raises ManifestError with everything that does not fit, each with its line."""
+def read(path: Path, factor: float = 1.0) -> TargetFile:
+    """A target file, its times multiplied by `factor` on top of its own `scale`.
+
+    Raises ManifestError with everything that does not fit, each with its line.
+    """
     name = str(path)
     try:
         found = documents(path.read_bytes(), name)
@@ -103,11 +106,11 @@ def read(path: Path) -> TargetFile:
     if misfits:
         misfits.append(Misfit(name, 0, "", "`kargo-lab conformance schema target` prints all that may stand here"))
         raise ManifestError(misfits)
-    return _target_file(document.value)
+    return _target_file(document.value, factor)
 
 
-def _target_file(document: Mapping[str, Any]) -> TargetFile:
-    scale = float(document.get("scale", 1.0))
+def _target_file(document: Mapping[str, Any], factor: float) -> TargetFile:
+    scale = factor * float(document.get("scale", 1.0))
     sources = document.get("sources")
     return TargetFile(
         name=document["name"],
