@@ -5,13 +5,17 @@ What Kargo's behaviour rests on and WSGI does not say has to come from the serve
     =====================  ==============================  =====================================
     fact                   waitress, as `Server` sets it   granian, as `serve_forever` uses it
     =====================  ==============================  =====================================
-    escapes of the path    kept (REQUEST_URI)              gone: `%2e%2e` counts as dots
+    escapes of the path    kept (REQUEST_URI)              kept (ASGI's raw_path)
+    bytes of the path      any                             no lone bytes beyond ASCII, no `"<>^`
     repeated headers       kept, in order                  kept, in order
-    non-ASCII headers      kept                            left out by the server
+    non-ASCII headers      kept                            kept
+    a header on two lines  joined                          400
+    more than 100 headers  kept                            431
+    lower-case methods     400                             kept
     framing of the body    kept                            kept
     oversized bodies       read past, up to 64 MiB         read past by the server
     closing without reply  yes                             yes, where the OS lists open files
-    half-closed requests   answered                        closed by the server
+    half-closed requests   answered                        answered
     TLS                    no                              yes
     =====================  ==============================  =====================================
 
@@ -35,7 +39,7 @@ from waitress.parser import get_header_lines
 from waitress.task import WSGITask
 
 from kargo_lab import serving
-from kargo_lab.service.webhook import CHUNKED, CLOSE, LIMIT, RAW_HEADERS, BodyError, Endpoint, Request, respond
+from kargo_lab.service.webhook import CHUNKED, CLOSE, LIMIT, RAW_HEADERS, BodyError, Endpoint, Reply, Request, respond
 from kargo_lab.serving import Application
 from kargo_lab.wire import NoAnswer
 
@@ -172,58 +176,66 @@ class Server(serving.Server):
 # granian ----------------------------------------------------------------------------------------------
 
 
-class RsgiWebhook:
-    """The endpoint for granian's own interface, which keeps what WSGI loses: repeated headers and framing."""
+class AsgiWebhook:
+    """The endpoint as an ASGI application: of granian's interfaces, the one that keeps a request's bytes.
+
+    RSGI leaves out headers that are not ASCII and decodes the path; WSGI joins repeated headers and hides the framing.
+    """
 
     def __init__(self, lab: Endpoint, *, threads: int = 16) -> None:
         self.lab = lab
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
 
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request: its body is read here, everything else happens in a thread."""
-        headers = tuple(scope.headers.items())
-        length = scope.headers.get("content-length") or ""
-        number = int(length) if length.isascii() and length.isdecimal() else None
-        body = b"" if number is not None and number > LIMIT else await _bounded(protocol)
-        target = _target(scope)
-        request = Request(
-            method=scope.method,
-            target=target,
-            headers=headers,
-            content_length=number,
-            chunked=number is None and (bool(body) or "transfer-encoding" in scope.headers),
-            read=io.BytesIO(body).read,
-        )
-        loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(self.pool, respond, request, self.lab)
+        request = await _request(scope, receive)
+        reply = await asyncio.get_running_loop().run_in_executor(self.pool, respond, request, self.lab)
         if isinstance(reply, NoAnswer):
-            break_connection(scope.client)
-            protocol.response_empty(500, [])
-            return
-        protocol.response_bytes(reply.status, list(reply.headers), reply.body)
+            break_connection(*scope["client"])
+            reply = Reply(status=500, headers=(), body=b"")
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
 
-def _target(scope: Any) -> str:
-    if scope.path == "*":
-        return "*"
-    path = str(scope.path).replace("%", "%25").replace("?", "%3F")
-    return f"{path}?{scope.query_string}" if scope.query_string else path
+async def _request(scope: Any, receive: Any) -> Request:
+    headers = tuple((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in scope["headers"])
+    # A body may have no end: HTTP/2 needs neither of the two.
+    named = {name: value for name, value in headers if name in ("content-length", "transfer-encoding")}
+    length = named.get("content-length", "")
+    number = int(length) if length.isascii() and length.isdecimal() else None
+    body, whole = (b"", True) if number is not None and number > LIMIT else await _bounded(receive)
+    target = scope["raw_path"].decode("utf-8", "surrogateescape")
+    query = scope["query_string"].decode("latin-1")
+    return Request(
+        method=scope["method"],
+        target=f"{target}?{query}" if query else target,
+        headers=headers,
+        content_length=number,
+        chunked=number is None and (bool(body) or "transfer-encoding" in named),
+        read=io.BytesIO(body).read if whole else _CutBody().read,
+    )
 
 
-async def _bounded(protocol: Any) -> bytes:
+async def _bounded(receive: Any) -> tuple[bytes, bool]:
+    """As much of the body as anybody looks at, and whether the client sent all that it began."""
     parts: list[bytes] = []
     size = 0
-    async for part in protocol:
+    while size <= PATIENCE:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(parts), False
+        part = message["body"]
         if size <= LIMIT:
             parts.append(part[: LIMIT + 1 - size])
         size += len(part)
-        if size > PATIENCE:
+        if not message["more_body"]:
             break
-    return b"".join(parts)
+    return b"".join(parts), True
 
 
-def break_connection(client: str) -> bool:
-    """Shut down this process's connection to `address:port`; True if there was one.
+def break_connection(address: str, port: str) -> bool:
+    """Shut down this process's connection to that peer; True if there was one.
 
     granian has no call for it, and Kargo's server does it where a handler panics. The kernel's list of
     open files is small enough to look through for something so rare.
@@ -240,10 +252,10 @@ def break_connection(client: str) -> bool:
             continue
         with connection:
             try:
-                address, port = connection.getpeername()[:2]
-            except (OSError, ValueError):
+                peer = tuple(map(str, connection.getpeername()[:2]))  # of no parts where it is no network's
+            except OSError:
                 continue
-            if f"{address}:{port}" == client or f"[{address}]:{port}" == client:
+            if peer == (address, port):
                 connection.shutdown(socket.SHUT_RDWR)
                 return True
     return False
@@ -290,12 +302,12 @@ async def serve(
     # granian shares ports and would not notice that somebody else has this one.
     with socket.create_server((address, port), family=_family(address)) as probe:
         port = probe.getsockname()[1]
-    application = RsgiWebhook(lab)
+    application = AsgiWebhook(lab)
     server: Any = Granian(  # its methods are not typed
         application,
         address=address,
         port=port,
-        interface=Interfaces.RSGI,
+        interface=Interfaces.ASGINL,
         websockets=False,
         log_enabled=False,
         ssl_cert=certificate,

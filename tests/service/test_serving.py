@@ -95,21 +95,23 @@ def test_headers_arrive_as_they_were_sent(running: Running) -> None:
     assert (seen.json["headers"], seen.json["query"], seen.json["bytes"]) == (pairs, "q=%31", 2)
 
 
-def test_a_header_beyond_ascii_is_read_as_utf_8_and_one_over_two_lines_as_one() -> None:
+def test_a_header_beyond_ascii_is_read_as_utf_8(running: Running) -> None:
+    seen = exchange(running.port, "POST /github/x", "X-A: \xc3\xa4", "X-C: \xff", "Content-Length: 0")
+    assert seen.json["headers"] == [["x-a", "ä"], ["x-c", "\ufffd"]]
+
+
+def test_a_header_over_two_lines_is_read_as_one() -> None:
     with Server(Webhook(EchoLab())) as server:
-        seen = exchange(
-            server.port, "POST /github/x", "X-A: \xc3\xa4", "X-B: a\r\n b", "X-C: \xff", "Content-Length: 0"
-        )
-    assert seen.json["headers"] == [["x-a", "ä"], ["x-b", "a b"], ["x-c", "\ufffd"]]
+        seen = exchange(server.port, "POST /github/x", "X-B: a\r\n b", "Content-Length: 0")
+    assert seen.json["headers"] == [["x-b", "a b"]]
 
 
 def test_escapes_of_letters_do_not_matter(running: Running) -> None:
     assert exchange(running.port, "POST /githu%62%2Fx", "Content-Length: 0").status == 200
 
 
-def test_an_escaped_dot_segment_is_an_unknown_path() -> None:
-    with Server(Webhook(EchoLab())) as server:
-        assert exchange(server.port, "POST /github/%2e%2e/x", "Content-Length: 0").status == 404
+def test_an_escaped_dot_segment_is_an_unknown_path(running: Running) -> None:
+    assert exchange(running.port, "POST /github/%2e%2e/x", "Content-Length: 0").status == 404
 
 
 def test_a_path_that_is_no_utf_8_is_unknown(running: Running) -> None:
@@ -120,9 +122,8 @@ def test_an_absolute_target_is_taken_by_its_path(running: Running) -> None:
     assert exchange(running.port, "POST http://h/github/x", "Content-Length: 0").status == 200
 
 
-def test_a_broken_escape_is_a_bad_request() -> None:
-    with Server(Webhook(EchoLab())) as server:
-        seen = exchange(server.port, "POST /a%zz", "Content-Length: 0")
+def test_a_broken_escape_is_a_bad_request(running: Running) -> None:
+    seen = exchange(running.port, "POST /a%zz", "Content-Length: 0")
     assert (seen.status, seen.body) == (400, b"400 Bad Request")
 
 
@@ -246,13 +247,15 @@ def test_granian_speaks_tls(tmp_path: Path, servers: dict[str, Any]) -> None:
         pytest.param((f"Content-Length: {LIMIT + 1}",), b"0", 413, id="too long by its own word"),
     ],
 )
-def test_a_client_that_stops_within_its_body_is_answered(headers: tuple[str, ...], part: bytes, status: int) -> None:
-    with Server(Webhook(EchoLab())) as server, socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+def test_a_client_that_stops_within_its_body_is_answered(
+    headers: tuple[str, ...], part: bytes, status: int, running: Running
+) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), 5) as connection:
         head = "\r\n".join((f"POST {ROUTE.path} HTTP/1.1", "Host: h", *headers, "", ""))
         connection.sendall(head.encode() + part)
         connection.shutdown(socket.SHUT_WR)
         response = http.client.HTTPResponse(connection)
         response.begin()
-        assert (response.status, response.getheader("Connection")) == (status, "close")
+        assert response.status == status
         response.read()
         assert connection.recv(1) == b""
