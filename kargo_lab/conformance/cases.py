@@ -24,7 +24,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from kargo_lab import profiles, shipped
+from kargo_lab.conformance import flaws
 from kargo_lab.errors import ManifestError, Misfit, UsageError
+from kargo_lab.resources.yaml_lines import Document, documents, spelled
 
 LEVELS = ("core", "extended", "strict")
 SCHEMA = Path(__file__).parent / "schemas" / "case.schema.json"
@@ -176,29 +178,85 @@ def _all_below(root: Path) -> tuple[Case, ...]:
 
 
 def _read(file: Path, place: str) -> list[Case]:
+    name = str(file)
     try:
-        loader = _Loader(file.read_text(encoding="utf-8"))
+        text = file.read_bytes().decode()
+        loader = _Loader(text)
         root = loader.get_single_node()
         document: Any = loader.construct_document(root) if root is not None else None
         lines = _case_lines(root)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ManifestError(
-            [Misfit(str(file), mark.line + 1 if mark else 0, "", str(getattr(error, "problem", error)))]
-        ) from None
-    misfits = [
-        Misfit(str(file), _line_of(lines, list(flaw.absolute_path)), flaw.json_path.removeprefix("$."), flaw.message)
-        for flaw in _validator().iter_errors(document)
-    ]
-    if misfits:
-        raise ManifestError(misfits)
+    except OSError as error:
+        raise ManifestError([Misfit(name, 0, "", f"this file cannot be read: {error.strerror}")]) from None
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise ManifestError(_unreadable(file, error)) from None
+    if not _validator().is_valid(document):
+        read = _traced(file)
+        found = flaws.misfits(_validator(), Document(name, document, read.lines))
+        raise ManifestError([*found, Misfit(name, 0, "", _ADVICE)])
     cases: list[Case] = []
     for index, entry in enumerate(document["cases"]):
         merged = {key: copy.deepcopy(document[key]) for key in _DEFAULTS if key in document}
         setup = {**merged.pop("setup", {}), **entry.get("setup", {})}
         merged |= {key: value for key, value in entry.items() if key != "setup"}
-        cases += [_case(merged, setup, row, place, str(file), lines[index]) for row in entry.get("with", [{}])]
+        for number, row in enumerate(entry.get("with", [{}])):
+            filled = fill(dict(merged), {key: value for key, value in row.items() if key != "as"})
+            filled = {key: value for key, value in filled.items() if key != "with"}
+            if not _filled_validator().is_valid(filled):
+                raise ManifestError(_misfits_of_a_row(file, index, number, merged, filled))
+            cases.append(_case(filled, setup, row, place, name, lines[index]))
     return cases
+
+
+_ADVICE = "`kargo-lab conformance schema case` prints all that may stand in a file of cases"
+
+
+def _traced(file: Path) -> Document:
+    """The file read again, slowly, by the reader that knows the line of every value. Raises ManifestError."""
+    found = documents(file.read_bytes(), str(file))
+    if len(found) > 1:
+        raise ManifestError([Misfit(str(file), 0, "", f"expected one YAML document, found {len(found)}")])
+    return found[0] if found else Document(str(file), None, {})
+
+
+def _unreadable(file: Path, error: Exception) -> list[Misfit]:
+    """What keeps a file from being read at all, as the other YAML files of the project have it said."""
+    try:
+        problems = _traced(file).problems
+    except ManifestError as told:
+        problems = told.misfits
+    mark = getattr(error, "problem_mark", None)
+    said = str(getattr(error, "problem", None) or error)
+    return list(problems) or [Misfit(str(file), mark.line + 1 if mark else 0, "", f"not YAML: {said}")]
+
+
+def _misfits_of_a_row(
+    file: Path, index: int, number: int, merged: Mapping[str, Any], filled: Mapping[str, Any]
+) -> list[Misfit]:
+    """What does not fit once a row is put in, at the row's own place where the value is a parameter."""
+    read = _traced(file)
+    row = merged["with"][number] if "with" in merged else {}
+    found: list[Misfit] = []
+    for path, sentence in flaws.sentences(_filled_validator(), filled):
+        parameter = _parameter_at(merged, path)
+        inherited = bool(path) and path[0] not in read.value["cases"][index]
+        blamed = ("cases", index, "with", number, parameter) if parameter else () if inherited else ("cases", index)
+        whole = blamed if parameter else (*blamed, *path)
+        about = f"{'/'.join(part for part in (filled['id'], row.get('as', '')) if part)}: {spelled(path)}: {sentence}"
+        found.append(Misfit(str(file), read.line(whole), spelled(whole), about))
+    return [*found, Misfit(str(file), 0, "", _ADVICE)]
+
+
+def _parameter_at(entry: Any, path: Sequence[str | int]) -> str:
+    """The parameter that stands for what lies at a path of the entry as written; empty if there is none."""
+    for step in path:
+        if isinstance(entry, str):
+            break
+        try:
+            entry = entry[step]
+        except (LookupError, TypeError):
+            return ""
+    whole = _PLACEHOLDER.fullmatch(entry) if isinstance(entry, str) else None
+    return whole[1] if whole else ""
 
 
 def _case_lines(root: yaml.Node | None) -> list[int]:
@@ -210,23 +268,10 @@ def _case_lines(root: yaml.Node | None) -> list[int]:
     return []
 
 
-def _line_of(lines: Sequence[int], path: list[Any]) -> int:
-    if len(path) > 1 and path[0] == "cases" and isinstance(path[1], int) and path[1] < len(lines):
-        return lines[path[1]]
-    return 0
-
-
 def _case(
-    merged: Mapping[str, Any], setup: Mapping[str, Any], row: Mapping[str, Any], place: str, file: str, line: int
+    entry: Mapping[str, Any], setup: Mapping[str, Any], row: Mapping[str, Any], place: str, file: str, line: int
 ) -> Case:
     values = {key: value for key, value in row.items() if key != "as"}
-    entry = {key: value for key, value in fill(dict(merged), values).items() if key != "with"}
-    flaws = [
-        Misfit(file, line, flaw.json_path.removeprefix("$."), f"{entry['id']}/{row.get('as', '')}: {flaw.message}")
-        for flaw in _filled_validator().iter_errors(entry)
-    ]
-    if flaws:
-        raise ManifestError(flaws)
     receiver = entry.get("receiver")
     steps = entry.get("steps") or [{key: entry[key] for key in ("send", "expect") if key in entry}]
     return Case(

@@ -30,12 +30,17 @@ _TYPES = {
 
 def misfits(validator: Draft202012Validator, document: Document) -> list[Misfit]:
     """Everything that does not fit, in the order of the file; each thing once, and not without end."""
-    told: dict[tuple[Any, ...], Misfit] = {}
-    for flaw in validator.iter_errors(document.value):
-        for path, sentence in _sentences(flaw):
-            told.setdefault((path, sentence), Misfit(document.file, document.line(path), spelled(path), sentence))
-    several = sorted(told.values(), key=lambda each: each.line)
-    return several[:MOST_MISFITS]
+    told = [
+        Misfit(document.file, document.line(path), spelled(path), sentence)
+        for path, sentence in sentences(validator, document.value)
+    ]
+    return sorted(told, key=lambda each: each.line)[:MOST_MISFITS]
+
+
+def sentences(validator: Draft202012Validator, value: Any) -> list[tuple[tuple[Any, ...], str]]:
+    """Where a value does not fit, and what was expected there; each thing once."""
+    every = (each for flaw in validator.iter_errors(value) for each in _sentences(flaw))
+    return list(dict.fromkeys(every))
 
 
 def _sentences(flaw: ValidationError) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -52,12 +57,38 @@ def _sentences(flaw: ValidationError) -> Iterator[tuple[tuple[Any, ...], str]]:
             for key in wanted:
                 if isinstance(flaw.instance, Mapping) and key not in flaw.instance:
                     yield path, f"`{key}` is missing{_meaning(flaw, key)}"
+        case "anyOf" | "oneOf":
+            yield from _alternatives(flaw, path)
         case _:
             say = _SAYINGS.get(str(flaw.validator))
             described = str(flaw.schema.get("description", "")) if isinstance(flaw.schema, Mapping) else ""
             described = "" if flaw.validator == "not" else described
             text = say(flaw) if say else "does not fit what this place is for"
             yield path, f"{text} ({_in_words(described)})" if described else text
+
+
+def _alternatives(flaw: ValidationError, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """What keeps the value from being the alternative that it looks like; most have one and a parameter."""
+    wanted: Any = flaw.validator_value
+    if all(set(each) == {"required"} for each in wanted):
+        names = [f"`{name}`" for each in wanted for name in each["required"]]
+        yield path, f"{' or '.join(names)} is missing" if flaw.context else f"{' and '.join(names)} exclude each other"
+        return
+    branches: dict[Any, list[ValidationError]] = {}
+    for each in flaw.context or ():
+        branches.setdefault(each.schema_path[0], []).append(each)
+    alike = [each for each in branches.values() if not any(_of_another_kind(error, flaw) for error in each)]
+    for error in [*alike, *branches.values(), [flaw]][0]:
+        if error is flaw:
+            yield path, "does not fit what this place is for"
+        else:
+            yield from _sentences(error)
+
+
+def _of_another_kind(error: ValidationError, around: ValidationError) -> bool:
+    """Whether the value as a whole is something else than this alternative: a text where it wants a mapping."""
+    whole = len(error.absolute_path) == len(around.absolute_path)
+    return whole and error.validator in ("type", "enum", "const", "pattern", "anyOf", "oneOf", None)
 
 
 def _meaning(flaw: ValidationError, key: str) -> str:
@@ -99,6 +130,8 @@ _LIKE = {
     "^http://.+:[0-9]+$": "http://host:port",
     "^[^/]+:[0-9]+$": "host:port",
     "^/": "a path that begins with /",
+    "^[a-z0-9][a-z0-9.-]*$": "small letters, digits, `.` and `-`, since it becomes a part of an id",
+    "^<[a-z][a-z0-9-]*>$": "a parameter of the row, like <name>",
     "^[!-~]+$": "visible ASCII characters only",
     "^[ -~]*$": "printable ASCII characters only",
 }
@@ -108,7 +141,13 @@ _SAYINGS: Mapping[str, Callable[[ValidationError], str]] = {
     "enum": _choice,
     "const": lambda flaw: f"expected {found(flaw.validator_value)}, found {found(flaw.instance)}",
     "pattern": _pattern,
-    "minLength": lambda _flaw: "expected a text that is not empty",
+    "minLength": lambda flaw: (
+        "expected a text that is not empty"
+        if flaw.validator_value == 1
+        else f"expected a text of {flaw.validator_value} letters or more"
+    ),
+    "maxLength": lambda flaw: f"expected a text of {flaw.validator_value} letters or fewer",
+    "maximum": lambda flaw: f"expected {flaw.validator_value} or less, found {found(flaw.instance)}",
     "minItems": lambda _flaw: "expected a list that is not empty",
     "minimum": lambda flaw: f"expected {flaw.validator_value} or more, found {found(flaw.instance)}",
     "exclusiveMinimum": lambda flaw: f"expected more than {flaw.validator_value}, found {found(flaw.instance)}",

@@ -10,7 +10,10 @@ from kargo_lab.errors import ManifestError, UsageError
 GOOD = """
 about: A file for the tests
 receiver: github
+level: strict
+since: v1.7
 source: somewhere to look up
+quirk: false
 cases:
 - id: one
   says: A sentence that says something
@@ -40,21 +43,102 @@ def test_names_of_the_run_are_left_for_the_run(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD)[0].steps[0].detail["body"] == {"ref": "refs/heads/a", "url": "<git>/app"}
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        pytest.param(("expect: {status: 200,", "expct: {status: 200,"), "expct", id="an unknown key is named"),
-        pytest.param(("hit: [x]", "hit: 7"), "one/first", id="a row that does not fit is named"),
-        pytest.param(("says: A", "level: urgent\n  says: A"), "urgent", id="an unknown level is named"),
-        pytest.param(("as: second", "as: first"), "is taken by", id="an id that stands twice names the other place"),
-        pytest.param(("about:", "about: twice\nabout:"), "stands twice", id="a key that stands twice is named"),
-        pytest.param(("cases:", "cases: ["), "", id="a file that is no YAML is refused"),
-    ],
-)
-def test_a_file_that_is_wrong_is_refused_with_its_place(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+SAID = [
+    pytest.param(
+        ("expect: {status: 200,", "expct: {status: 200,"),
+        "15: cases[0].expct: there is no such key (did you mean `expect`?)",
+        id="an unknown key",
+    ),
+    pytest.param(
+        ("expect: {status: 200,", "expect: {staus: 200,"),
+        "15: cases[0].expect.staus: there is no such key (did you mean `status`?)",
+        id="an unknown key of an expectation",
+    ),
+    pytest.param(
+        ("hit: [x]", "hit: 7"),
+        "12: cases[0].with[0].hit: one/first: expect.refreshed: expected a list, found the number 7",
+        id="a value of a row that does not fit where it is put",
+    ),
+    pytest.param(
+        ("says: A", "level: urgent\n  says: A"),
+        "10: cases[0].level: expected one of core, extended, strict, found the text 'urgent'",
+        id="an unknown level",
+    ),
+    pytest.param(
+        ("level: strict", "level: strickt"),
+        "4: level: expected one of core, extended, strict, found the text 'strickt' (did you mean `strict`?)",
+        id="an unknown level of the file",
+    ),
+    pytest.param(
+        ("receiver: github", "receiver: githup"),
+        "found the text 'githup' (did you mean `github`?)",
+        id="an unknown receiver",
+    ),
+    pytest.param(
+        ("receiver: github", "receiver: {type: github, scop: cluster}"),
+        "3: receiver.scop: there is no such key (did you mean `scope`?)",
+        id="an unknown key of a receiver, which may be a text as well",
+    ),
+    pytest.param(
+        ("status: 200", "status: ok"), "15: cases[0].expect.status: expected a whole number, found", id="no status"
+    ),
+    pytest.param(("  expect: {", "  # expect: {"), "9: cases[0]: `steps` or `expect` is missing", id="no expectation"),
+    pytest.param(
+        ("  expect: {", "  steps: [{look: {}}]\n  expect: {"),
+        "9: cases[0]: `steps` and `expect` exclude each other",
+        id="steps beside an expectation",
+    ),
+    pytest.param(
+        ("about: A file for the tests", "about: A"),
+        "expected a text of 8 letters or more",
+        id="a text that says nothing",
+    ),
+    pytest.param(
+        ("- id: one", "- id: One"),
+        "9: cases[0].id: expected small letters, digits",
+        id="an id that is no part of a path",
+    ),
+    pytest.param(("as: second", "as: first"), "is taken by", id="an id that stands twice names the other place"),
+    pytest.param(
+        ("about:", "about: twice\nabout:"),
+        "3: about: the key is here twice, first in line 2",
+        id="a key that stands twice",
+    ),
+    pytest.param(("cases:", "cases: ["), "not YAML: ", id="a file that is no YAML"),
+    pytest.param(("cases:", "? [a]\n: b\ncases:"), "8: a key must be text", id="a key that is a list"),
+    pytest.param(("cases:", "---\ncases:"), "expected one YAML document, found 2", id="two documents"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), SAID)
+def test_a_file_that_is_wrong_is_refused_with_its_line_in_our_words(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    assert change[0] in GOOD
     with pytest.raises(ManifestError, match=r"file\.yaml") as raised:
         read(tmp_path, GOOD.replace(*change, 1))
-    assert said in str(raised.value)
+    told = str(raised.value)
+    assert said in told
+    assert not any(
+        word in told for word in ("valid under", "additional properties", "is not of type", "'refs/heads/a'")
+    )
+
+
+def test_a_file_that_is_wrong_leads_to_the_schema(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="`kargo-lab conformance schema case` prints all"):
+        read(tmp_path, GOOD.replace("expect:", "expct:"))
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "7"])
+def test_a_file_that_is_no_mapping_says_what_it_is(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ManifestError, match="expected a mapping, found"):
+        read(tmp_path, text)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_bytes(b"about: \xff\n")
+    with pytest.raises(ManifestError, match="not UTF-8"):
+        cases.load(tmp_path)
 
 
 def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
