@@ -433,7 +433,7 @@ class _Hopes:
     def _across(self, places: int) -> int:
         """Where a `**/` has one of `places` further on that starts a segment."""
         starts = places & self._starts
-        return self._all & -((starts & -starts) << 1) if starts else 0
+        return self._all & -((starts & -starts) << 1)
 
     def _members(self, pattern: str) -> int:
         """Where the class at the start of `pattern` takes the character."""
@@ -468,7 +468,7 @@ def _rests(pattern: str) -> list[str]:
             return [rest, *slash, *(stars + one for one in _known_alternatives(rest))]
         case "[":
             first = 2 if pattern[1:2] in ("^", "!") else 1
-            end = _CLASS_END.match(pattern, first)
+            end = _CLASS_END.match(pattern)
             return [pattern[end.end() :]] if end and pattern[first] != "]" else []
         case "\\":
             return [pattern[2:]]

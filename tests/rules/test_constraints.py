@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -185,23 +184,21 @@ def test_a_comparator_knows_where_it_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "expected"),
     [
-        "1" * 50_000,
-        "1-" * 30_000,
-        " " * 60_000,
-        "1||" * 2_000,
-        "|" * 60_000,
-        "1 - " * 3_000,
-        "1 - 2 " * 2_000,
-        "v1|" * 20_000,
+        ("1" * 50_000, "bad-constraint"),
+        ("1-" * 30_000, "match"),
+        (" " * 60_000, "bad-constraint"),
+        ("1||" * 2_000, "bad-constraint"),
+        ("|" * 60_000, "bad-constraint"),
+        ("1 - " * 3_000, "bad-constraint"),
+        ("1 - 2 " * 2_000, "match"),
+        ("v1|" * 20_000, "bad-constraint"),
     ],
     ids=lambda text: f"{text[:6]!r} repeated",
 )
-def test_hostile_texts_are_read_in_no_time(text: str) -> None:
-    start = time.process_time()
-    outcome(text, "1.0.0", strict=False, library="3.4.0")
-    assert time.process_time() - start < 2
+def test_hostile_texts_are_read_as_masterminds_reads_them(text: str, expected: str) -> None:
+    assert outcome(text, "1.0.0", strict=False, library="3.4.0") == expected
 
 
 patterns = st.lists(st.sampled_from(["0", "1", "2", "3"]), min_size=1, max_size=3).map(".".join)
