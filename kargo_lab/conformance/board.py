@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from kargo_lab.conformance.kills import missing
+
 if TYPE_CHECKING:
     from kargo_lab.conformance.proving import Proof
 
@@ -128,12 +130,7 @@ def print_proof(proof: Proof, console: Console | None = None) -> None:
             trial.fault, f"{len(trial.killers)}/{len(trial.judged)}", groups or Text("nobody", _STYLES["fail"])
         )
     shown.print(table)
-    for what, found in (
-        ("survived", proof.survivors),
-        ("core case that notices no fault", proof.idle),
-        ("group in which an absurd target passes", proof.blind),
-        ("error of the suite", tuple(f"{trial.fault}: {each}" for trial in proof.trials for each in trial.errors)),
-    ):
+    for what, found in missing(proof):
         for name in found:
             shown.print(Text(f"{what}: {name}", style=_STYLES["fail"]))
     caught, everything = len(proof.trials) - len(proof.survivors), len(proof.trials)

@@ -41,6 +41,17 @@ def document(proof: Proof) -> dict[str, Any]:
     }
 
 
+def missing(proof: Proof) -> list[tuple[str, tuple[str, ...]]]:
+    """What does not belong into a good proof, by kind; each kind is a phrase for one of its things."""
+    errors = tuple(f"{trial.fault}: {each}" for trial in proof.trials for each in trial.errors)
+    return [
+        ("survived", proof.survivors),
+        ("core case that notices no fault", proof.idle),
+        ("group in which an absurd target passes", proof.blind),
+        ("error of the suite", errors),
+    ]
+
+
 def made(proof: Proof) -> dict[str, str]:
     """Command, seed, versions and machine: what makes the same again."""
     chosen = [] if proof.complete else [word for trial in proof.trials for word in ("--select", trial.fault)]
@@ -68,7 +79,9 @@ def page(proof: Proof) -> str:
     """HTML in one file: a row for each fault, a column for each group of cases, and the cases of each row to unfold."""
     groups = sorted({group for trial in proof.trials for group in trial.groups})
     rows = [(trial, proof.says(trial.fault), trial.groups) for trial in proof.trials]
-    return template("kills.html").render(proof=proof, groups=groups, rows=rows, made=made(proof))
+    return template("kills.html").render(
+        proof=proof, groups=groups, rows=rows, made=made(proof), missing=missing(proof)
+    )
 
 
 def write(folder: Path, proof: Proof) -> list[Path]:
