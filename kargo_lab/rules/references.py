@@ -62,7 +62,7 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 def parse_image(text: str) -> Reference:
     """An image reference: `[registry/]repository[:tag][@digest]`. Raises RegistryReferenceError.
 
-    The first component is a registry if it is `localhost` or holds a dot or a colon.
+    The first component is a registry if it holds a dot or a colon: `localhost/app` is on Docker Hub.
     """
     base, colon, tag = text.rpartition(":")
     if not colon or "/" in tag:  # that colon stood before a port
@@ -87,7 +87,7 @@ def _without_tag(name: str) -> str:
 
 def _repository(name: str) -> Reference | None:
     registry, slash, repository = name.partition("/")
-    if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
+    if not slash or not ("." in registry or ":" in registry):
         registry, repository = "", name
     if not _REPOSITORY.fullmatch(repository) or not _is_authority(registry):
         return None

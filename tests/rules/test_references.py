@@ -24,7 +24,7 @@ def _parts(reference):
         ("ghcr.io/ex/app:v1", ("ghcr.io", "ex/app", "v1", "")),
         (f"ghcr.io/ex/app@{SHA}", ("ghcr.io", "ex/app", "", SHA)),
         (f"ghcr.io/ex/app:v1@{SHA}", ("ghcr.io", "ex/app", "", SHA)),
-        ("localhost/ap", ("localhost", "ap", "", "")),
+        ("localhost/ap", ("index.docker.io", "localhost/ap", "", "")),  # no dot, no colon: not a registry
         ("localhost:5000/ap", ("localhost:5000", "ap", "", "")),
         ("localhost:5000", ("index.docker.io", "library/localhost", "5000", "")),
         (f"ghcr.io:443/ex/app@{SHA}", ("ghcr.io:443", "ex/app", "", SHA)),
