@@ -235,6 +235,8 @@ def select_targets(
 
 
 _OPERATORS = ("Equals", "NotEquals")
+_INDICES = MappingProxyType({"Warehouse": "subscribedURLs", "Promotion": "pullRequestURL"})
+"""The one index that the server keeps on each kind (6.5)."""
 
 
 def _by_index(target: Target, index: SubscribedURLs) -> Callable[[Warehouse | Promotion], bool]:
@@ -246,7 +248,7 @@ def _by_index(target: Target, index: SubscribedURLs) -> Callable[[Warehouse | Pr
     # Each list option replaces the field selector of the one before it, so the last one alone has effect.
     effective = target.index if every else target.index[-1:]
     for key, operator, _ in effective:
-        if key != "subscribedURLs" or target.kind != "Warehouse":
+        if key != _INDICES[target.kind]:
             raise SelectionError("matchIndices", f"there is no index {key!r} on {target.kind}")
         if operator != "Equals" and not every:
             raise SelectionError("matchIndices", "the cache takes exact matches only, so NotEquals cannot work")
@@ -254,7 +256,7 @@ def _by_index(target: Target, index: SubscribedURLs) -> Callable[[Warehouse | Pr
     def holds(each: Warehouse | Promotion) -> bool:
         if not effective:
             return True
-        assert isinstance(each, Warehouse)  # noqa: S101 - other kinds have been refused above
-        return all((value in index.urls(each)) == (operator == "Equals") for _, operator, value in effective)
+        held = index.urls(each) if isinstance(each, Warehouse) else _awaited(each)
+        return all((value in held) == (operator == "Equals") for _, operator, value in effective)
 
     return holds

@@ -375,6 +375,24 @@ def test_and_before_it_is_an_error():
     assert _select(Target(kind="Promotion"), promotions=[_promotion()], profile=PROFILES["v1.10"]) == "error"
 
 
+@pytest.mark.parametrize(
+    ("index", "selected"),
+    [
+        pytest.param((("pullRequestURL", "Equals", URL),), ["p1/pr1"], id="the pull request that it waits for"),
+        pytest.param((("pullRequestURL", "Equals", f"{URL}0"),), [], id="another pull request"),
+        pytest.param((("pullRequestURL", "NotEquals", URL),), "error", id="NotEquals never works"),
+        pytest.param((("subscribedURLs", "Equals", URL),), "error", id="an index of Warehouses"),
+    ],
+)
+def test_promotions_are_selected_by_their_pull_request(index, selected):
+    promotions = [_promotion(), _promotion("pr2", phase="Succeeded")]
+    assert _select(Target(kind="Promotion", index=index), promotions=promotions) == selected
+
+
+def test_warehouses_are_not_selected_by_a_pull_request():
+    assert _select(_indexed(("pullRequestURL", "Equals", URL))) == "error"
+
+
 def test_a_warehouse_and_a_promotion_of_one_name_collapse_into_the_first():
     targets = [Target(kind="Warehouse", name="b"), Target(kind="Promotion", name="b")]
     found = matching.select_targets(targets, SubscribedURLs(ALL), [_promotion("b")], None)
