@@ -297,9 +297,13 @@ class _Visit:
                 return {**result, "result": "NotApplicable", "summary": summary}, (), ""
             case "error":
                 return {**result, "result": "Error", "summary": plan.summary}, (), plan.detail
-        selected = matching.select_targets(
-            plan.targets, self.objects.index(), self.objects.promotions(), self.route.namespace
-        )
+        try:
+            selected = matching.select_targets(
+                plan.targets, self.objects.index(), self.objects.promotions(), self.route.namespace
+            )
+        except StoreError as error:
+            log.exception("a generic action cannot list what it may select")
+            selected = matching.MatchFailure(None, str(error))
         if isinstance(selected, matching.MatchFailure):
             summary = "Error evaluating targetSelectionCriteria"
             return {**result, "result": "Error", "summary": summary}, (), selected.text

@@ -8,6 +8,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from kargo_lab import profiles
@@ -17,7 +18,8 @@ from kargo_lab.engine.intake import Route
 from kargo_lab.errors import StoreError
 from kargo_lab.profiles import Profile
 from kargo_lab.resources import loading
-from kargo_lab.wire import Answer, Delivery
+from kargo_lab.resources.configuration import GenericAction, TargetCriteria
+from kargo_lab.wire import Answer, Delivery, Setup
 
 NOW = datetime(2026, 8, 21, 17, 51, 41, 123456, tzinfo=UTC)
 BASE = "https://kargo.example.com"
@@ -217,3 +219,31 @@ def test_a_store_that_fails_during_a_delivery_is_an_internal_error(
     monkeypatch.setattr(objects, "index", broken)
     outcome = intake.deliver(route, push(), objects, profile=objects.profile, now=NOW)
     assert (outcome.answer, outcome.detail) == (Answer(status=500), "disk gone")
+
+
+def test_a_store_that_fails_while_a_generic_action_selects_is_that_actions_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Kargo's pkg/webhook/external/generic_test.go: the list of targets fails, and the other actions are still tried.
+    criteria = TargetCriteria(kind="Warehouse", name="code")
+    action = GenericAction(action="Refresh", when_expression="true", targets=(criteria,))
+    objects = declared(profiles.LATEST)
+    setup = Setup(secret=b"x", actions=(action, attrs.evolve(action, when_expression="false")))
+
+    def broken() -> Any:
+        raise StoreError("disk gone")
+
+    monkeypatch.setattr(objects, "index", broken)
+    route = Route(path="/generic/x", type="generic", name="g", namespace="p1", setup=setup)
+    outcome = intake.deliver(route, Delivery(body=b"{}"), objects, profile=objects.profile, now=NOW)
+    assert isinstance(outcome.answer, Answer)
+    assert outcome.answer.body is not None
+    results = [(each["result"], each["summary"]) for each in outcome.answer.body["results"]]
+    assert (outcome.answer.status, results, outcome.detail) == (
+        500,
+        [
+            ("Error", "Error evaluating targetSelectionCriteria"),
+            ("NotApplicable", "Request did not match whenExpression"),
+        ],
+        "disk gone",
+    )
