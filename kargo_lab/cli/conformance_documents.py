@@ -34,10 +34,12 @@ def manifests_command(
     """Print the YAML to apply where the lab cannot configure the implementation itself.
 
     The addresses are those at which the implementation reaches the lab; inside a cluster that is not 127.0.0.1.
+    For Flux and Argo CD it is their own objects; copy their target file to say the addresses.
 
     \b
-    Example:
+    Examples:
       kargo-lab conformance manifests --git http://lab:3000 --registry lab:5000 --charts http://lab:8879
+      kargo-lab conformance manifests --target flux
     """
     from kargo_lab.conformance import suite, targets
     from kargo_lab.conformance.plans import Addresses
@@ -51,7 +53,9 @@ def manifests_command(
         raise UsageError(f"{target} is no target file that says where the lab's sources are")
     if described is not None and described.sources is not None:
         addresses = described.sources
-    click.echo(suite.manifests(chosen(profile_of(profile, target), patterns, level, target), addresses, seed), nl=False)
+    objects = described.objects if described is not None else "kargo"
+    cases = chosen(profile_of(profile, target), patterns, level, target)
+    click.echo(suite.manifests(cases, addresses, seed, objects), nl=False)
 
 
 def _check(option: str, value: str, like: str, good: bool) -> None:

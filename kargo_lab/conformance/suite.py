@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import yaml
 
-from kargo_lab.conformance import report, requests, runner, targets, verdicts
+from kargo_lab.conformance import peers, report, requests, runner, targets, verdicts
 from kargo_lab.conformance.cases import Case, for_profile, load, select
 from kargo_lab.conformance.plans import USUAL_ADDRESSES, Addresses, Plan, configurations, plan, receiver_path
 from kargo_lab.conformance.report import Header, Redactor
@@ -226,8 +226,7 @@ def _request(each: Plan, detail: Any) -> str:
     return "\n".join(lines)
 
 
-def manifests(cases: Sequence[Case], addresses: Addresses, seed: int) -> str:
+def manifests(cases: Sequence[Case], addresses: Addresses, seed: int, objects: str = "kargo") -> str:
     """The YAML that an operator applies, so that an implementation the lab cannot configure can be judged."""
-    plans = [plan(case, addresses, seed) for case in cases]
-    documents = [*configurations(plans), *(document for each in plans for document in each.documents)]
+    documents = peers.OBJECTS[objects]([plan(case, addresses, seed) for case in cases])
     return yaml.safe_dump_all(json.loads(json.dumps(documents)), sort_keys=False, allow_unicode=True)

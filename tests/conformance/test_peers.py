@@ -6,6 +6,7 @@ fetched. They answer in their own way, so nothing but the calls at the lab's own
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -25,7 +26,7 @@ import yaml
 
 from kargo_lab.conformance import suite, targets
 from kargo_lab.conformance.cases import for_profile, load, select
-from kargo_lab.conformance.plans import Addresses, Plan, plan
+from kargo_lab.conformance.plans import Addresses, plan
 from kargo_lab.conformance.targets import url
 from kargo_lab.conformance.world import World
 from kargo_lab.serving import Server
@@ -48,15 +49,15 @@ def free_ports(number: int) -> list[int]:
     return found
 
 
-def fetch(plans: Iterable[Plan], addresses: Addresses) -> None:
+def fetch(addresses: Iterable[str]) -> None:
     """What a controller does some moments after it was told to: ask each repository what is new."""
-    place = {
-        "git": addresses.git + "/{}.git/info/refs?service=git-upload-pack",
-        "registry": f"http://{addresses.registry}/v2/{{}}/tags/list",
-    }
-    for each in plans:
-        for kind, path in {pair for pairs in each.repositories.values() for pair in pairs}:
-            urllib.request.urlopen(place[kind].format(path), timeout=5).close()
+    for address in sorted(set(addresses)):
+        scheme, _, rest = address.partition("://")
+        host, _, path = rest.partition("/")
+        asked = (
+            f"http://{host}/v2/{path}/tags/list" if scheme == "oci" else f"{address}/info/refs?service=git-upload-pack"
+        )
+        urllib.request.urlopen(asked, timeout=5).close()
 
 
 def is_signed(value: str, body: bytes, secret: bytes) -> bool:
@@ -70,67 +71,112 @@ def is_signed(value: str, body: bytes, secret: bytes) -> bool:
         return False
 
 
-class Flux:
-    """A Receiver for each case, and the objects that it lists."""
+def signed_by(environ: Mapping[str, Any], body: bytes, token: bytes) -> bool:
+    """As go-github's ValidatePayload: two kinds of content, and of two headers the better one."""
+    signature = environ.get("HTTP_X_HUB_SIGNATURE_256") or environ.get("HTTP_X_HUB_SIGNATURE") or ""
+    media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip()
+    return media_type in ("application/json", "application/x-www-form-urlencoded") and is_signed(signature, body, token)
 
-    def __init__(self, plans: Sequence[Plan], addresses: Addresses, *, careful: bool = True) -> None:
-        self._addresses, self._careful = addresses, careful
-        self._receivers = {
-            "/hook/"
-            + hashlib.sha256(each.secret + each.receiver_name.encode() + each.namespace.encode()).hexdigest(): each
-            for each in plans
-        }
+
+def fits(shape: object, value: object) -> bool:
+    """As encoding/json into Go types: null fits everything, and members that the shape lacks do not matter."""
+    if value is None:
+        return True
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(fits(part, value.get(name)) for name, part in shape.items())
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(shape[0], each) for each in value)
+    return isinstance(value, str)
+
+
+def reads(shape: object) -> Callable[[Mapping[str, Any], bytes, bytes], bool]:
+    """The first value of the body has to fit; nobody proves anything."""
+
+    def let_in(_environ: Mapping[str, Any], body: bytes, _token: bytes) -> bool:
+        try:
+            return fits(shape, json.JSONDecoder().raw_decode(body.decode().lstrip())[0])
+        except ValueError:
+            return False
+
+    return let_in
+
+
+def said(header: str) -> Callable[[Mapping[str, Any], bytes, bytes], bool]:
+    """The token itself stands in a header."""
+    return lambda environ, _body, token: environ.get(header, "").encode("latin-1") == token
+
+
+# Type of a Receiver -> who is let in, and which header has the event.
+FLUX: Mapping[str, tuple[Callable[[Mapping[str, Any], bytes, bytes], bool], str]] = {
+    "acr": (reads({"action": "", "target": {"repository": "", "tag": ""}}), ""),
+    "bitbucket": (signed_by, "HTTP_X_EVENT_KEY"),
+    "dockerhub": (reads({"push_data": {"tag": ""}, "repository": {"repo_url": ""}}), ""),
+    "generic": (lambda *_: True, ""),
+    "github": (signed_by, "HTTP_X_GITHUB_EVENT"),
+    "gitlab": (said("HTTP_X_GITLAB_TOKEN"), "HTTP_X_GITLAB_EVENT"),
+    "harbor": (said("HTTP_AUTHORIZATION"), ""),
+    "quay": (reads({"docker_url": "", "updated_tags": [""]}), ""),
+}
+
+
+class Flux:
+    """Does what its objects say, which are the printed ones."""
+
+    def __init__(self, objects: Sequence[Mapping[str, Any]], *, careful: bool = True) -> None:
+        self._careful = careful
+        self._named = {(each["kind"], each["metadata"]["name"]): each for each in objects}
+        self._receivers = {self._path(each): each for each in objects if each["kind"] == "Receiver"}
+
+    def _token(self, receiver: Mapping[str, Any]) -> bytes:
+        return base64.b64decode(self._named["Secret", receiver["spec"]["secretRef"]["name"]]["data"]["token"])
+
+    def _path(self, receiver: Mapping[str, Any]) -> str:
+        about = receiver["metadata"]
+        told = self._token(receiver) + about["name"].encode() + about["namespace"].encode()
+        return "/hook/" + hashlib.sha256(told).hexdigest()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        body = environ["wsgi.input"].read()
-        status = self._receive(environ, body)
+        status = self._receive(environ, environ["wsgi.input"].read())
         start_response(status, [("Content-Length", "0")])
         return []
 
     def _receive(self, environ: Mapping[str, Any], body: bytes) -> str:
-        each = self._receivers.get(environ["PATH_INFO"])
-        if each is None:
+        receiver = self._receivers.get(environ["PATH_INFO"])
+        if receiver is None or environ.get("QUERY_STRING"):  # the whole request target is compared
             return "404 Not Found"
-        signature = environ.get("HTTP_X_HUB_SIGNATURE_256") or environ.get("HTTP_X_HUB_SIGNATURE") or ""
-        let_in = {
-            "github": lambda: is_signed(signature, body, each.secret),
-            "bitbucket": lambda: is_signed(signature, body, each.secret),
-            "gitlab": lambda: environ.get("HTTP_X_GITLAB_TOKEN", "").encode() == each.secret,
-            "harbor": lambda: environ.get("HTTP_AUTHORIZATION", "").encode() == each.secret,
-            "dockerhub": lambda: bool(json.loads(body)),
-        }[each.receiver_type]
-        if self._careful and not let_in():
+        spec = receiver["spec"]
+        let_in, header = FLUX[spec["type"]]
+        counts = not spec.get("events") or environ.get(header, "").lower() in map(str.lower, spec["events"])
+        if self._careful and not (let_in(environ, body, self._token(receiver)) and counts):
             return "400 Bad Request"
-        threading.Timer(0.05, fetch, [[each], self._addresses]).start()
+        listed = [self._named[each["kind"], each["name"]]["spec"]["url"] for each in spec["resources"]]
+        threading.Timer(0.05, fetch, [listed]).start()
         return "200 OK"
 
 
 class ArgoCd:
-    """One address; an Application for each case's Git repository and branch."""
+    """One address; the Applications say which branch of which repository they follow."""
 
-    def __init__(self, plans: Sequence[Plan], addresses: Addresses, *, careful: bool = True) -> None:
-        self._plans, self._addresses, self._careful = plans, addresses, careful
+    def __init__(self, objects: Sequence[Mapping[str, Any]], *, careful: bool = True) -> None:
+        self._sources, self._careful = [each["spec"]["source"] for each in objects], careful
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         document = json.loads(environ["wsgi.input"].read())
         known = environ["PATH_INFO"] == "/api/webhook"
-        if known:
+        event = environ.get("HTTP_X_GITHUB_EVENT") or environ.get("HTTP_X_GITLAB_EVENT", "")
+        if known and (event in ("push", "Push Hook") or not self._careful):
             page = document.get("project", {}).get("web_url") or document.get("repository", {}).get("html_url", "")
             branch = document["ref"].split("/", 2)[-1]
-            hit = [each for each in self._plans if self._follows(each, page, branch)]
-            threading.Timer(0.05, fetch, [hit, self._addresses]).start()
+            hit = [each["repoURL"] for each in self._sources if self._follows(each, page, branch)]
+            threading.Timer(0.05, fetch, [hit]).start()
         start_response("200 OK" if known else "404 Not Found", [("Content-Length", "0")])
         return []
 
-    def _follows(self, each: Plan, page: str, branch: str) -> bool:
+    def _follows(self, source: Mapping[str, Any], page: str, branch: str) -> bool:
         if not self._careful:
             return True
         path = re.escape(page.partition("://")[2].partition("/")[2])
-        return branch == "main" and any(
-            re.fullmatch(rf"{path}(\.git)?", f"{repository}")
-            for pairs in each.repositories.values()
-            for _, repository in pairs
-        )
+        return branch == source["targetRevision"] and bool(re.search(rf"/{path}(\.git)?$", source["repoURL"]))
 
 
 def judged(name: str, kind: type[Flux | ArgoCd], folder: Path, *, careful: bool = True) -> Mapping[str, Any]:
@@ -140,7 +186,9 @@ def judged(name: str, kind: type[Flux | ArgoCd], folder: Path, *, careful: bool 
         git=f"http://127.0.0.1:{git}", registry=f"127.0.0.1:{registry}", charts=f"http://127.0.0.1:{charts}"
     )
     chosen = targets.meant(str(SHIPPED / name), for_profile(every(), "latest"))
-    server = Server(kind([plan(case, addresses, 7) for case in chosen], addresses, careful=careful)).start()
+    objects = targets.file(str(SHIPPED / name)).objects  # type: ignore[union-attr]  # it is a file's name
+    printed = [*yaml.safe_load_all(suite.manifests(chosen, addresses, 7, objects))]
+    server = Server(kind(printed, careful=careful)).start()
     try:
         document = yaml.safe_load((SHIPPED / name).read_text())
         document |= {"url": server.url, "settle-seconds": 0.3}
@@ -185,7 +233,9 @@ def test_a_run_waits_for_the_manifests_as_long_as_its_file_says(
     with World() as world:
         plans = [plan(case, world.addresses, 7) for case in select(every(), ("github/whole",))]
         world.prepare(plans)
-        somebody = threading.Timer(configured_after, fetch, [plans, world.addresses])
+        git = world.addresses.git
+        asked = [f"{git}/{path}" for each in plans for pairs in each.repositories.values() for _, path in pairs]
+        somebody = threading.Timer(configured_after, fetch, [asked])
         somebody.start()
         began = time.monotonic()
         url.Url(file, "latest").open(plans, world)

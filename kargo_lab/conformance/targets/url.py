@@ -77,6 +77,7 @@ class TargetFile:
     cases: tuple[str, ...] = ()
     path: str = ""
     digest: tuple[str, ...] = ()
+    objects: str = "kargo"
     cluster: ClusterSettings | None = None
     api: ApiSettings | None = None
 
@@ -133,6 +134,7 @@ def _target_file(document: Mapping[str, Any], factor: float) -> TargetFile:
         cases=tuple(document.get("cases", ())),
         path=document.get("path", ""),
         digest=tuple(document.get("digest", ())),
+        objects=document.get("objects", "kargo"),
         cluster=_cluster(document["kubernetes"], scale) if "kubernetes" in document else None,
         api=_api(document["lab-api"], scale) if "lab-api" in document else None,
     )
