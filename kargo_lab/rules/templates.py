@@ -26,7 +26,6 @@ from kargo_lab.rules.expressions import (
     json_of,
     parse_boolean,
     parse_float,
-    plain_of,
     template_environment,
 )
 
@@ -141,7 +140,8 @@ def _as_json(value: Value) -> str:
 
 
 def _as_yaml(value: Value) -> str:
-    return f'"{yamltext.dumps(plain_of(value))}"'
+    """By go.yaml.in/yaml/v3 and not by way of JSON, in quotation marks as well."""
+    return f'"{yamltext.dumps(value)}"'
 
 
 _CALLS: Mapping[str, Callable[[Value], str]] = {

@@ -74,7 +74,7 @@ def test_a_template_gives_what_kargos_gave(record: dict[str, Any]) -> None:
     ],
 )
 def test_a_template_evaluates(text: str, value: str | None) -> None:
-    expected = "a:\n- 1\n- c: null\nb: 1\ne: {}\nf: []\n" if value is None else value
+    expected = "a:\n    - 1\n    - c: null\nb: 1\ne: {}\nf: []\n" if value is None else value
     assert templates.evaluate(text, {}) == expected
 
 
