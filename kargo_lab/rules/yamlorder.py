@@ -31,8 +31,8 @@ _KINDS: Mapping[type, int] = {
     type(None): 20,
     Location: 22,
     str: 24,
-    Time: 25,
 }
+_STRUCT = 25  # times, and what else has no kind of its own
 _STRAY = re.compile("[\ud800-\udfff]")
 _TEXT, _LAST_NUMBER = _KINDS[str], _KINDS[float]
 

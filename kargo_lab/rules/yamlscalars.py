@@ -81,8 +81,8 @@ _WORD = re.compile(
 )
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*+(?::[0-5]?[0-9])++(?:\.[0-9_]*)?")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]++(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_BASED = re.compile(r"(?:([-+]?)0([xXbBoO])|0([bo])([-+]))([0-9a-fA-F]+)")
-_BASES = {"x": 16, "o": 8, "b": 2}
+_SIGN_INSIDE = re.compile(r"\A0([bo])([-+])")
+_BASED = re.compile("([-+]?)0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 _LARGEST = {"": 2**64 - 1, "+": 2**63 - 1, "-": 2**63}
 _DATE = re.compile("[0-9]{4}-")
 _DATES = ("2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999", "2006-1-2")
@@ -115,11 +115,9 @@ def _fits(read: Callable[..., Any], *arguments: str) -> bool:
 
 def _is_based(bare: str) -> bool:
     """True for an integer of 64 bits in base 2, 8 or 16; the sign may stand behind a small `0b` or `0o`."""
-    found = _BASED.fullmatch(bare)
-    if found is None:
-        return False
-    sign, base = found[1] or found[4] or "", _BASES[(found[2] or found[3]).lower()]
-    return _fits(lambda digits: int(digits, base), found[5]) and int(found[5], base) <= _LARGEST[sign]
+    moved = _SIGN_INSIDE.sub(r"\g<2>0\1", bare, count=1)
+    found = _BASED.fullmatch(moved)
+    return found is not None and abs(int(moved, 0)) <= _LARGEST[found[1]]
 
 
 def _text(value: str) -> Scalar:
