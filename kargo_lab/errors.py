@@ -13,6 +13,7 @@ LabError
 ├── PipelineError      a Stage, Promotion or Freight cannot be used as asked
 ├── TargetError        an implementation under test cannot be reached or set up: nothing was judged
 ├── UnfitError         what a case needs cannot be made on this target: the case is skipped, nothing is broken
+├── UnofferedError     a target refuses an operation that it need not offer: the case is unsupported
 ├── StoreError         the store's file cannot be used
 └── UsageError         a command was given words that do not fit
 """
@@ -131,6 +132,10 @@ class PipelineError(LabError):
 
 class UnfitError(LabError):
     """A target cannot hold what a case sets up; the sentence says why, and the case is skipped with it."""
+
+
+class UnofferedError(LabError):
+    """A target does not do what a case asks, and need not; the sentence says what, and the case is unsupported."""
 
 
 class TargetError(LabError):

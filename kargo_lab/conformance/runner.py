@@ -22,7 +22,7 @@ from kargo_lab.conformance.exchange import Exchange
 from kargo_lab.conformance.plans import Plan, plan
 from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.verdicts import Difference, Result
-from kargo_lab.errors import LabError, TargetError, UnfitError
+from kargo_lab.errors import LabError, TargetError, UnfitError, UnofferedError
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
@@ -46,6 +46,7 @@ class _Trial:
     pending: list[Callable[[], None]] = attrs.field(factory=list)
     error: str = ""
     unfit: str = ""
+    unoffered: str = ""
     dead: bool = False
     seconds: float = 0.0
 
@@ -168,6 +169,8 @@ def _guarded(trial: _Trial, act: Callable[[], None]) -> None:
         act()
     except UnfitError as error:
         trial.unfit = str(error)
+    except UnofferedError as error:
+        trial.unoffered = str(error)
     except LabError as error:
         trial.error = str(error)
     except Exception as error:  # noqa: BLE001 - one broken case must not take the run with it
@@ -178,7 +181,7 @@ def _steps(trial: _Trial, target: Target, world: World, pulse: _Pulse) -> None:
     began = time.monotonic()
     for index, step in enumerate(trial.plan.case.steps):
         trial.dead = trial.dead or pulse.dead
-        if trial.error or trial.unfit or trial.dead:
+        if trial.error or trial.unfit or trial.unoffered or trial.dead:
             break
         last = index == len(trial.plan.case.steps) - 1
         _guarded(trial, partial(_step, trial, step, last, target, world, pulse))
@@ -318,6 +321,8 @@ def _result(trial: _Trial) -> Result:
         status, sentence = "error", trial.error
     elif trial.unfit:
         status, sentence = "skip", trial.unfit
+    elif trial.unoffered:
+        status, sentence = "unsupported", trial.unoffered
     elif trial.dead:
         status, sentence = "error", f"not judged: the target had left {SILENT_AFTER} deliveries in a row unanswered"
     elif trial.differences:

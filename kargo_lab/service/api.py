@@ -117,9 +117,9 @@ def objects() -> Response:
     """Every object as it was applied; the values of Secrets are left out."""
     lab, kind = _lab(), request.args.get("kind")
     held: list[Any] = [*lab.objects.secrets, *lab.objects.configs, *lab.objects.warehouses(), *lab.objects.promotions()]
-    items = [_plain(each) for each in held]
+    items = [_plain(each) for each in held if kind in (None, type(each).__name__)]
     tokens = lab.objects.refreshed_promotions()
-    return jsonify(items=[_with_refresh(item, tokens) for item in items if kind in (None, item["kind"])])
+    return jsonify(items=[_with_refresh(item, tokens) for item in items])
 
 
 def _plain(each: Any) -> dict[str, Any]:

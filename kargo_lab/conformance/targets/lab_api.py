@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from kargo_lab.conformance.plans import CLUSTER_SECRETS, OTHER_PROJECT, PROJECT,
 from kargo_lab.conformance.requests import Request
 from kargo_lab.conformance.targets.kubernetes import REFRESH, quiet, references
 from kargo_lab.conformance.targets.url import ApiSettings, TargetFile, Url
-from kargo_lab.errors import LabError, UsageError
+from kargo_lab.errors import LabError, UnofferedError, UsageError
 from kargo_lab.service import document
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 SILENT_AFTER = 3  # calls in a row without an answer, after which the API is asked no more
 MOST_BYTES = 64 * 1024**2  # of an answer
 _CHUNK = 65536
-_FEW = 12  # Warehouses that are asked for one by one; more are listed
-_LOOK_SECONDS, _LIST_SECONDS = 0.05, 0.5
+_FEW = 12  # Warehouses that are asked for one by one; all are listed only when so many of them are done
+_LOOK_SECONDS = 0.05
 _VIRTUAL_SETTLE_SECONDS = 30.0  # far below the day that is the interval of the cases' Warehouses
 
 
@@ -58,7 +59,8 @@ class Client:
     def call(self, operation: str, *names: str, seconds: float | None = None, **sent: Any) -> Any:
         """The document of an answer, None where it has none. `names` fill the path's places, `seconds` is the limit.
 
-        Raises LabApiError for every answer but a success that fits the description.
+        Raises UnofferedError where an operation that need not be offered is refused, and LabApiError for every other
+        answer but a success that fits the description.
         """
         if self._silent >= SILENT_AFTER:
             raise LabApiError(f"the lab API was given up: it left {SILENT_AFTER} calls in a row unanswered")
@@ -114,6 +116,10 @@ class Client:
 
     def _read(self, operation: str, title: str, status: int, body: bytes) -> Any:
         if not 200 <= status < 300:
+            feature = _OPTIONAL.get(operation)
+            if feature is not None and status in _REFUSED:
+                told = f"{title} was answered {status}{self._told(body)}"
+                raise UnofferedError(f"the target file lists {feature}, but the target does not offer it: {told}")
             raise LabApiError(f"{title}: the lab API answered {status}{_ADVICE.get(status, '')}{self._told(body)}")
         validator = self._validator(operation, status)
         if validator is None:
@@ -158,6 +164,15 @@ class Client:
                 session.close()
 
 
+# What an implementation need not offer, by the feature that stands for it, and how one says that it does not.
+_OPTIONAL: Mapping[str, str] = {
+    "objects": "promotions",
+    "putSecret": "secrets-change",
+    "deleteSecret": "secrets-change",
+    "resync": "secrets-change",
+    "step": "time",
+}
+_REFUSED = frozenset({403, 404, 405, 409, 501})
 _ADVICE: Mapping[int, str] = {
     401: " (the token or headers of `lab-api` in the target file are not accepted)",
     403: " (the token or headers of `lab-api` in the target file are not accepted)",
@@ -176,6 +191,7 @@ def _reason(error: Exception, seconds: float) -> str:
     return type(error).__name__
 
 
+@cache
 def _place(operation: str) -> tuple[str, str]:
     for path, item in document.part()["paths"].items():
         for method, each in item.items():
@@ -310,12 +326,14 @@ class LabApi:
         return found
 
     def _freight(self, plan: Plan) -> dict[str, int]:
-        items = [
-            (each["metadata"]["namespace"], each["origin"]["name"])
-            for namespace in sorted({key.partition("/")[0] for key in plan.warehouses.values()})
-            for each in self._client.call("freight", params={"namespace": namespace})["items"]
-        ]
-        return {short: items.count(tuple(key.split("/"))) for short, key in plan.warehouses.items()}  # type: ignore[arg-type]  # two parts, always
+        found = {}
+        for short, key in plan.warehouses.items():
+            namespace, name = key.split("/")
+            items = self._client.call("freight", params={"namespace": namespace, "warehouse": name})["items"]
+            # Counted all the same, for a target that leaves the parameters alone.
+            homes = [(each["metadata"]["namespace"], each["origin"]["name"]) for each in items]
+            found[short] = homes.count((namespace, name))
+        return found
 
     def _tokens(self) -> dict[str, str]:
         tokens = {}
@@ -335,7 +353,7 @@ class LabApi:
                 self._note(self._client.call("resync"))
             elif what == "poll":
                 if not self._virtual:
-                    raise LabError("the target file lists the feature `time`, but the target lives by the wall clock")
+                    raise UnofferedError("the target file lists time, but the target lives by the wall clock")
                 self._step(float(value["seconds"]))
             else:
                 raise LabError(f"a lab-api target cannot change {what!r}; it knows secret, secret-data, resync, poll")
@@ -368,18 +386,17 @@ class LabApi:
             self._step(_VIRTUAL_SETTLE_SECONDS)
         until = time.monotonic() + seconds
         waiting = {key for each in plans for key in each.warehouses.values()}
-        while waiting:
-            few = len(waiting) <= _FEW
-            waiting -= {_key(each) for each in self._told_of(waiting if few else ()) if quiet(_as_object(each))}
-            if not waiting or time.monotonic() > until:
-                return
-            time.sleep(_LOOK_SECONDS if few else _LIST_SECONDS)
+        while waiting and time.monotonic() < until:
+            few = sorted(waiting)[:_FEW]  # by their names, which are hashes: so they are no worse than the others
+            for key in few:
+                self._await(key, until)
+            waiting.difference_update(few)
+            if waiting:  # a long list is dear to whoever answers it, and to us who check it
+                waiting -= _quiet(self._client.call("warehouses")["items"])
 
-    def _told_of(self, keys: set[str] | tuple[()]) -> list[Any]:
-        """The Warehouses of these keys, or all."""
-        if keys:
-            return [self._client.call("warehouse", *key.split("/")) for key in sorted(keys)]
-        return list(self._client.call("warehouses")["items"])
+    def _await(self, key: str, until: float) -> None:
+        while not _quiet([self._client.call("warehouse", *key.split("/"))]) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
 
     # Cleaning up
 
@@ -407,10 +424,10 @@ def _project(plan: Plan, promotion: Mapping[str, Any]) -> str:
     return OTHER_PROJECT if promotion.get("project") == "other" else plan.namespace
 
 
-def _key(told: Mapping[str, Any]) -> str:
-    return f"{told['namespace']}/{told['name']}"
-
-
-def _as_object(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The Warehouse as Kubernetes would show it, where a refresh token is an annotation."""
-    return {"metadata": {"annotations": {REFRESH: told["refresh"] or ""}}, "status": told["status"]}
+def _quiet(told: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Those of the Warehouses that are done, seen as Kubernetes would show them: a refresh token is an annotation."""
+    return {
+        f"{each['namespace']}/{each['name']}"
+        for each in told
+        if quiet({"metadata": {"annotations": {REFRESH: each["refresh"] or ""}}, "status": each["status"]})
+    }
