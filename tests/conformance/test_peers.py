@@ -1,4 +1,4 @@
-"""Flux and Argo CD as targets: their shipped files, against stand-ins that do what those two do with a delivery.
+"""Flux and Argo CD as targets: their own objects, and their shipped files against stand-ins made of those objects.
 
 The stand-ins know what their sources say (see the files' comments): who is let in, at which path, and what is then
 fetched. They answer in their own way, so nothing but the calls at the lab's own sources can judge them.
@@ -24,11 +24,12 @@ from typing import Any
 import pytest
 import yaml
 
-from kargo_lab.conformance import suite, targets
+from kargo_lab.conformance import peers, suite, targets
 from kargo_lab.conformance.cases import for_profile, load, select
-from kargo_lab.conformance.plans import Addresses, plan
+from kargo_lab.conformance.plans import USUAL_ADDRESSES, Addresses, Plan, plan
 from kargo_lab.conformance.targets import url
 from kargo_lab.conformance.world import World
+from kargo_lab.errors import UsageError
 from kargo_lab.serving import Server
 
 SHIPPED = Path(__file__).parents[2] / "docs" / "targets"
@@ -191,7 +192,7 @@ def judged(name: str, kind: type[Flux | ArgoCd], folder: Path, *, careful: bool 
     server = Server(kind(printed, careful=careful)).start()
     try:
         document = yaml.safe_load((SHIPPED / name).read_text())
-        document |= {"url": server.url, "settle-seconds": 0.3}
+        document |= {"url": server.url, "settle-seconds": 0.3, "wait-seconds": 0}
         document["sources"] = {"git": addresses.git, "registry": addresses.registry, "charts": addresses.charts}
         path = folder / name
         path.write_text(yaml.safe_dump(document))
@@ -246,3 +247,76 @@ def test_a_run_waits_for_the_manifests_as_long_as_its_file_says(
 @pytest.mark.parametrize("name", [each.name for each in sorted(SHIPPED.glob("*.yaml"))])
 def test_a_shipped_target_file_fits_and_names_cases_that_exist(name: str) -> None:
     assert targets.meant(str(SHIPPED / name), every())
+
+
+def planned(case_id: str) -> Plan:
+    (case,) = select(every(), (case_id,))
+    return plan(case, USUAL_ADDRESSES, 7)
+
+
+def of_kind(documents: Sequence[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    return [each for each in documents if each["kind"] == kind]
+
+
+@pytest.mark.parametrize(
+    ("case_id", "kind", "url"),
+    [
+        ("github/whole/branch", "GitRepository", "http://127.0.0.1:3000/{}/app.git"),
+        ("harbor/whole/tag", "OCIRepository", "oci://127.0.0.1:5000/{}/app"),
+        ("github/more/chart/in-range", "OCIRepository", "oci://127.0.0.1:5000/{}/chart"),
+        ("discovery/charts/requests", "HelmRepository", "http://127.0.0.1:8879/{}/stable"),
+    ],
+    ids=["git", "image", "chart-in-a-registry", "chart-in-an-index"],
+)
+def test_flux_is_told_where_each_subscription_looks(case_id: str, kind: str, url: str) -> None:
+    each = planned(case_id)
+    assert url.format(each.case.slug) in [source["spec"]["url"] for source in of_kind(peers.flux([each]), kind)]
+
+
+def test_a_receiver_of_flux_lists_all_sources_of_its_case() -> None:
+    documents = peers.flux([planned("harbor/push/missing/no-header")])
+    (receiver,) = of_kind(documents, "Receiver")
+    sources = {(each["kind"], each["metadata"]["name"]) for each in documents if "Repository" in each["kind"]}
+    assert {(each["kind"], each["name"]) for each in receiver["spec"]["resources"]} == sources
+
+
+def test_a_receiver_of_flux_has_the_token_that_deliveries_are_signed_with() -> None:
+    each = planned("github/whole/branch")
+    (secret,) = of_kind(peers.flux([each]), "Secret")
+    assert base64.b64decode(secret["data"]["token"]) == each.secret
+
+
+def test_nothing_of_flux_polls_during_a_run() -> None:
+    documents = peers.flux([planned("github/whole/branch")])
+    assert {each["spec"]["interval"] for each in documents if "spec" in each} == {"24h"}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("azure/whole/tag", "acr"), ("quay/whole/tag", "quay")])
+def test_a_platform_has_the_name_that_flux_gives_it(ours: str, theirs: str) -> None:
+    (receiver,) = of_kind(peers.flux([planned(ours)]), "Receiver")
+    assert receiver["spec"]["type"] == theirs
+
+
+def test_what_flux_has_no_receiver_for_is_said() -> None:
+    each = next(case for case in every() if (case.receiver or {}).get("type") == "artifactory")
+    with pytest.raises(UsageError, match="no Receiver for artifactory"):
+        peers.flux([plan(each, USUAL_ADDRESSES, 7)])
+
+
+def test_an_application_of_argo_cd_follows_the_branch_of_its_subscription() -> None:
+    each = planned("github/whole/branch")
+    (application,) = peers.argo_cd([each])
+    assert application["spec"]["source"] == {
+        "repoURL": f"http://127.0.0.1:3000/{each.case.slug}/app.git",
+        "targetRevision": "main",
+        "path": ".",
+    }
+
+
+@pytest.mark.parametrize(("target", "kind"), [("flux", "Receiver"), ("argo-cd", "Application")])
+def test_a_peers_file_says_whose_objects_are_printed(target: str, kind: str) -> None:
+    described = targets.file(target)
+    assert described is not None
+    chosen = targets.meant(target, every())
+    printed = [*yaml.safe_load_all(suite.manifests(chosen, USUAL_ADDRESSES, 7, described.objects))]
+    assert len(of_kind(printed, kind)) == len(chosen)
