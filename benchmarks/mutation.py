@@ -2,8 +2,8 @@
 
 mutmut itself starts the tests anew for every mutant, which for 14,000 of them takes days. Here they are collected
 once. Each mutant is tried in a forked child, where the code of its one function is swapped, by the tests that run
-its line, the quickest first: a kill costs some 50 ms. Where that is too late, since a function did its work at
-import or is held in a way that no swap reaches, the mutant is tried once more in a process of its own.
+its line, the quickest first: a kill costs some 50 ms. A mutant that survives in a function that did its work at
+import, where a swap comes too late, is tried once more in a process of its own.
 
     python benchmarks/mutation.py --files kargo_lab/rules/globs.py --tests tests/rules
     python benchmarks/mutation.py --update        # everything; rewrites docs/mutation-survivors.tsv
@@ -51,16 +51,18 @@ SLOWEST = 1.0  # processor seconds; a test that takes longer is left out
 PATIENCE, FACTOR = 1.0, 15  # a test may take a second and 15 times its usual processor time
 MEMORY = 3 << 30  # bytes of a child
 SURVIVED, KILLED, LATE = 0, 1, 2  # what a child's exit status says
+IMPORT = -1  # in place of a test's number
 
 
 class Mutant(NamedTuple):
-    """A mutant by its names, and what it changes: lines counted from the one with `def`."""
+    """A mutant by its names, what it changes (lines counted from the one with `def`), and what it is then."""
 
     module: str
     name: str
     change: str
     lines: frozenset[int]
     size: int
+    body: tuple[str, ...]
 
     @property
     def row(self) -> tuple[str, str, str, str]:
@@ -81,7 +83,7 @@ def mutate(folder: Path, files: Iterable[Path]) -> Iterator[Mutant]:
     for place in files:
         text = mutate_file_contents(str(place), (folder / place).read_text(), None, set()).code
         (folder / place).write_text(text)
-        lines = text.splitlines()
+        lines = text.split("\n")
         found = {
             node.name: [line.replace(node.name, "") for line in lines[node.lineno - 1 : node.end_lineno]]
             for node in ast.walk(ast.parse(text))
@@ -101,7 +103,7 @@ def _compared(module: str, name: str, original: list[str], body: list[str]) -> M
             come += (line.strip() for line in body[first:last])
             lines |= set(range(start, max(end, start + 1)))
     change = f"- {' '.join(gone)} / + {' '.join(come)}".replace("\t", "\\t")
-    return Mutant(module, name, change, frozenset(lines), len(original))
+    return Mutant(module, name, change, frozenset(lines), len(original), tuple(body))
 
 
 class Trial:
@@ -140,7 +142,7 @@ class Session:
         self.mutants, self.jobs = mutants, jobs
         self.outcomes: dict[Mutant, str] = {}
         self._found: list[tuple[Any, dict[str, Any]]] = []
-        self._lines: dict[str, dict[int, set[int | None]]] = {}
+        self._lines: dict[str, dict[int, set[int]]] = {}
         self._kills: Counter[str] = Counter()
         self._coverage = coverage.Coverage(data_file=None, config_file=False, include=[f"{folder}/kargo_lab/*"])
         stage = types.ModuleType("mutmut.mutation.trampoline")  # not mutmut's own, which slows down every call
@@ -149,7 +151,11 @@ class Session:
         self._coverage.start()
 
     def _wrapped(self, table: dict[str, Any], **_kind: bool) -> Callable[[Any], Any]:
-        return lambda function: self._found.append((_plain(function), table)) or function
+        def remembered(function: Any) -> Any:
+            self._found.append((_plain(function), table))
+            return function
+
+        return remembered
 
     def pytest_runtestloop(self, session: Any) -> bool:
         """Time the tests, see which lines they run, and try every mutant."""
@@ -158,8 +164,6 @@ class Session:
         print(f"{len(self._trials)} of {len(session.items)} tests, {sum(each.seconds for each in self._trials):.0f} s")
         self._cover()
         self._owners = {f"{f.__module__}.{name}": (f, table) for f, table in self._found for name in table}
-        codes = {code for function, _ in self._found for code in _inner(function.__code__)}
-        self._closures = [f for f in gc.get_objects() if type(f) is types.FunctionType and f.__code__ in codes]
         modules = [vars(module).values() for name, module in sys.modules.items() if name.startswith("kargo_lab")]
         self._caches = [each for values in modules for each in values if hasattr(each, "cache_clear")]
         gc.freeze()
@@ -178,7 +182,7 @@ class Session:
         return True
 
     def _cover(self) -> None:
-        """Which tests run a line, by number; None stands for an import. Only what passes twice may kill."""
+        """Which tests run a line, by number; IMPORT is none. Only what passes twice may kill."""
         self._coverage.start()
         for number, trial in enumerate(self._trials):
             self._coverage.switch_context(str(number))
@@ -187,7 +191,7 @@ class Session:
         data = self._coverage.get_data()
         for file in data.measured_files():
             lines = data.contexts_by_lineno(file).items()
-            self._lines[file] = {line: {int(each) if each else None for each in who} for line, who in lines}
+            self._lines[file] = {line: {int(each or IMPORT) for each in who} for line, who in lines}
 
     def _reap(self, running: dict[int, tuple[Mutant, int]]) -> None:
         child, status = os.wait()
@@ -204,79 +208,85 @@ class Session:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         warnings.simplefilter("error")
         function, table = self._owners[f"{mutant.module}.{mutant.name}"]
-        numbers = self._concerned(mutant, function.__code__)
-        chosen = [self._trials[number] for number in numbers if number is not None and self._trials[number].usable]
+        numbers, late = self._concerned(mutant, function.__code__)
+        chosen = [self._trials[number] for number in numbers if self._trials[number].usable]
         chosen.sort(key=lambda trial: trial.seconds / (1 + self._kills[trial.name]))
+        swapped = _plain(table[mutant.name])
         try:
-            self._swap(function, _plain(table[mutant.name]))
+            function.__code__, function.__defaults__ = swapped.__code__, swapped.__defaults__
         except ValueError:  # the two have other variables from around them
             return LATE
+        function.__kwdefaults__ = swapped.__kwdefaults__
+        for cache in self._caches:
+            cache.cache_clear()
         for trial in chosen:
             signal.setitimer(signal.ITIMER_PROF, PATIENCE + FACTOR * trial.seconds)
             if not trial.passes():
                 os.write(pipe, trial.name.encode()[:2000])
                 return KILLED
-        return LATE if None in numbers or not chosen else SURVIVED
+        return LATE if late or not chosen else SURVIVED
 
-    def _concerned(self, mutant: Mutant, code: types.CodeType) -> set[int | None]:
-        """The tests that run a changed line, or the nearest ones that any test runs."""
+    def _concerned(self, mutant: Mutant, code: types.CodeType) -> tuple[set[int], bool]:
+        """The tests that run a changed line, or the nearest ones that are run; whether the function ran at import."""
         top = code.co_firstlineno + 1  # behind the decorator
         run = self._lines.get(code.co_filename, {})
         here = [at for at in range(top + 1, top + mutant.size) if at in run]
         wanted = set()
         for line in mutant.lines:
             wanted |= {*[at for at in here if at <= top + line][-1:], *[at for at in here if at >= top + line][:1]}
-        return set().union(*(run[at] for at in wanted))
-
-    def _swap(self, function: Any, mutant: Any) -> None:
-        before, after = _inner(function.__code__), _inner(mutant.__code__)
-        function.__code__, function.__defaults__ = mutant.__code__, mutant.__defaults__
-        function.__kwdefaults__ = mutant.__kwdefaults__
-        for old, new in zip(before[1:], after[1:], strict=False):  # of functions that were made in it at import
-            for each in self._closures:
-                if each.__code__ is old and old.co_freevars == new.co_freevars:
-                    each.__code__ = new
-        for cache in self._caches:
-            cache.cache_clear()
+        return set().union(*(run[at] for at in wanted)) - {IMPORT}, any(IMPORT in run[at] for at in here)
 
 
 def _plain(function: Any) -> Any:
     return getattr(function, "__func__", function)
 
 
-def _inner(code: types.CodeType) -> list[types.CodeType]:
-    """The code and that of all functions in it."""
-    return [code, *(each for one in code.co_consts if isinstance(one, types.CodeType) for each in _inner(one))]
-
-
 def try_late(outcomes: dict[Mutant, str], folder: Path, tests: Iterable[str]) -> None:
-    """Try those again for which a swap came too late, now there from import on; their module's own tests come first."""
-
-    def passes(mutant: str, *chosen: str) -> bool:
-        told = {**os.environ, "MUTANT_UNDER_TEST": mutant, "PYTHONPATH": str(folder)}
-        command = [sys.executable, "-m", "pytest", *OPTIONS, *chosen]
-        return subprocess.run(command, cwd=folder, env=told, capture_output=True, check=False).returncode == 0  # noqa: S603
-
+    """Try those again for which a swap came too late, each written into its file; its module's tests come first."""
     late = [mutant for mutant, outcome in outcomes.items() if outcome == "late"]
-    if late and not passes("", *tests):
-        sys.exit(f"The tests fail without a mutant, so {len(late)} mutants cannot be tried in processes of their own.")
+    shutil.copytree(ROOT / "kargo_lab", folder / "kargo_lab", dirs_exist_ok=True)
+
+    def passes(*chosen: str) -> bool:
+        command = [sys.executable, "-m", "pytest", *OPTIONS, *chosen]
+        active = os.environ | {"PYTHONPATH": str(folder)}
+        return subprocess.run(command, cwd=folder, env=active, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+    if late and not passes(*tests):
+        print(
+            f"The tests fail without a mutant: {len(late)} are not tried in processes of their own, and count as open."
+        )
+        return
     for mutant in late:
-        full, own = f"{mutant.module}.{mutant.name}", folder / "tests" / "/".join(mutant.module.split(".")[1:])
-        own = own.with_name(f"test_{own.name}.py")
-        survived = (not own.exists() or passes(full, str(own))) and passes(full, *tests)
+        stem = folder / mutant.module.replace(".", "/")
+        file = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+        own = Path("tests", *mutant.module.split(".")[1:-1], f"test_{stem.name}.py")
+        text = file.read_text()
+        file.write_text(written(text, mutant))
+        survived = (not own.exists() or passes(str(own))) and passes(*tests)
         outcomes[mutant] = "survived" if survived else "killed"
+        file.write_text(text)
+
+
+def written(text: str, mutant: Mutant) -> str:
+    """The text of a module with a mutant in the place of its function."""
+    scope: Any = ast.parse(text)
+    for name in mutant.row[1].split("."):
+        scope = next(node for node in scope.body if getattr(node, "name", "") == name)
+    lines = text.split("\n")
+    lines[scope.lineno - 1 : scope.end_lineno] = [mutant.body[0].replace("def (", f"def {name}(", 1), *mutant.body[1:]]
+    return "\n".join(lines)
 
 
 def report(outcomes: dict[Mutant, str], update: bool) -> int:
     """Print the score of each module and what survived unexplained; the number of those."""
-    head, *old = [tuple(line.split("\t")) for line in SURVIVORS.read_text().splitlines()]
+    head, *old = [line.split("\t") for line in SURVIVORS.read_text().splitlines()]
     reasons = {(module, function, change): why for module, function, _, change, why in old}
     scores: dict[str, Counter[str]] = {}
     rows = []
     for mutant, outcome in sorted(outcomes.items()):
         module, function, _, change = mutant.row
-        if outcome == "survived":
-            rows.append((*mutant.row, reasons.get((module, function, change), OPEN)))
+        if outcome in ("survived", "late"):
+            rows.append([*mutant.row, reasons.get((module, function, change), OPEN)])
             outcome = "open" if rows[-1][4] == OPEN else "explained"
         for name in (module, "all"):
             scores.setdefault(name, Counter())[outcome] += 1
