@@ -50,8 +50,8 @@ SAID = [
         id="an unknown key",
     ),
     pytest.param(
-        ("expect: {status: 200,", "expect: {staus: 200,"),
-        "15: cases[0].expect.staus: there is no such key (did you mean `status`?)",
+        ("expect: {status: 200,", "expect: {statuz: 200,"),
+        "15: cases[0].expect.statuz: there is no such key (did you mean `status`?)",
         id="an unknown key of an expectation",
     ),
     pytest.param(
