@@ -12,6 +12,7 @@ from kargo_lab.errors import ExpressionError, PatternError
 from kargo_lab.rules.expressions import builtins, leftovers, loops, nodes, operators
 from kargo_lab.rules.expressions.dates import ZERO_TIME, Duration, Time
 from kargo_lab.rules.expressions.frame import BUILTIN_STEPS, CALL_STEPS, Frame, element
+from kargo_lab.rules.expressions.gotypes import LOCATION
 from kargo_lab.rules.expressions.natures import INT, STRING
 from kargo_lab.rules.expressions.operators import boolean
 from kargo_lab.rules.expressions.values import (
@@ -213,12 +214,17 @@ class _Compiler:
         if node.name in loops.LOOPS:
             return loops.build(node, self.build)
         arguments, position = [self.build(argument) for argument in node.arguments], node.position
-        function = builtins.BUILTINS[node.name]
+        taken = leftovers.operands(node.arguments, arguments)
         least, most = builtins.ARITIES[node.name]
         if not least <= len(arguments) <= most:
             # The checker does not look into the arguments of a call that it knows nothing about.
-            return _failing(f"invalid number of arguments to call {node.name}", position)
-        taken = leftovers.operands(node.arguments, arguments)
+            if not arguments and node.name in builtins.OF_NOTHING:
+                return lambda _: builtins.OF_NOTHING[node.name]
+            kept = builtins.TAKEN.get(node.name)
+            if kept is None or len(arguments) < least:
+                return _failing(f"invalid number of arguments to call {node.name}", position)
+            every, taken = taken, lambda frame: every(frame)[kept]
+        function = _function(node)
         if len(arguments) == 1:
             single = arguments[0]
 
@@ -350,6 +356,12 @@ class _Compiler:
 
 
 _DECIDED: Mapping[str, bool] = {"and": False, "&&": False, "or": True, "||": True}
+
+
+def _function(node: nodes.Builtin) -> Callable[..., Value]:
+    if node.name == "date" and node.arguments and node.arguments[0].nature.type is not LOCATION:
+        return builtins.moments.date_of_texts
+    return builtins.BUILTINS[node.name]
 
 
 def _failing(message: str, position: int) -> Run:

@@ -6,8 +6,9 @@ its left operand should be: `xs[findLastIndex(xs, # > 1)]` and `1 + findLast(xs,
 `"a" == findLast(xs, true)` compares with a boolean. `last(filter(..))` and `filter(..)[-1]` run on the
 same loop. What is left behind: a true for each element looked at, and a false if none was the one.
 
-Followed here through operators, members, single arguments, argument lists, list and map literals; not
-through a `map` whose predicate ends in such a loop. Source: executed on expr-lang 1.17.5 and 1.17.8.
+Followed here through operators, members, single arguments, argument lists, list and map literals, and out
+of the predicate of a `map`. What a call behind `?.` leaves behind, its arguments where nothing is called, is
+not: `nil != nothing?.of(1)` is true upstream and false here. Source: executed on expr-lang 1.17.5 and 1.17.8.
 """
 
 from __future__ import annotations
@@ -37,10 +38,17 @@ def leaves(node: nodes.Node) -> bool:
             node = node.owner
         elif isinstance(node, nodes.Chain):
             node = node.inside
+        elif isinstance(node, nodes.Predicate):
+            node = node.body
         elif isinstance(node, nodes.Binary):
             node = node.left
         else:
             return False
+
+
+def left_behind(frame: Frame) -> list[Value]:
+    """The answers of the backward loop that has just run."""
+    return [True] * frame.answers + ([] if frame.hit else [False])
 
 
 def operands(parts: Sequence[nodes.Node], runs: Sequence[Run]) -> Callable[[Frame], list[Value]]:
@@ -54,7 +62,7 @@ def operands(parts: Sequence[nodes.Node], runs: Sequence[Run]) -> Callable[[Fram
         for run, left in zip(runs, leaving, strict=True):
             value = run(frame)
             if left:
-                stack += [True] * frame.answers + ([] if frame.hit else [False])
+                stack += left_behind(frame)
             stack.append(value)
         return stack[-len(runs) :]
 

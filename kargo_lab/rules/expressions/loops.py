@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kargo_lab.rules.expressions import nodes, operators
+from kargo_lab.rules.expressions import leftovers, nodes, operators
 from kargo_lab.rules.expressions.frame import UNREACHABLE, Frame, element, reached
 from kargo_lab.rules.expressions.operators import add, boolean
 from kargo_lab.rules.expressions.values import (
@@ -30,7 +30,18 @@ Run = Callable[[Frame], Value]
 class Loop:
     """A built-in with its parts built: what one evaluation of it needs to know."""
 
-    __slots__ = ("collection", "mapped", "name", "position", "predicate", "third", "threshold", "throws", "weight")
+    __slots__ = (
+        "collection",
+        "leaves",
+        "mapped",
+        "name",
+        "position",
+        "predicate",
+        "third",
+        "threshold",
+        "throws",
+        "weight",
+    )
 
     def __init__(self, node: nodes.Builtin, build: Callable[[nodes.Node], Run]) -> None:
         self.name, self.position = node.name, node.position
@@ -40,6 +51,7 @@ class Loop:
         self.mapped = build(node.mapped) if node.mapped else element
         self.threshold, self.throws = node.threshold, node.throws
         self.weight = _weight(node)
+        self.leaves = len(node.arguments) > 1 and leftovers.leaves(node.arguments[1])
 
 
 def _weight(node: nodes.Node) -> int:
@@ -134,9 +146,16 @@ def _filter(loop: Loop, frame: Frame, found: Any) -> Value:
 
 
 def _map(loop: Loop, frame: Frame, found: Any) -> Value:
-    made = list(_walk(loop, frame, found))
+    made = list(_stacked(loop, frame, found) if loop.leaves else _walk(loop, frame, found))
     frame.allocate(len(made))
-    return made
+    return made[len(made) - len(found) :]
+
+
+def _stacked(loop: Loop, frame: Frame, found: Any) -> Iterator[Value]:
+    """What the predicates leave on upstream's stack, of which the top is taken for the result."""
+    for value in _walk(loop, frame, found):
+        yield from leftovers.left_behind(frame)
+        yield value
 
 
 def _count(loop: Loop, frame: Frame, found: Any) -> Value:

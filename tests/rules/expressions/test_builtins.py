@@ -107,7 +107,7 @@ def test_a_built_in_gives(text: str, value: Any) -> None:
         ('float("1._5")', "invalid operation: float(1._5)"),
         ('float("0x1p99999")', "invalid operation: float(0x1p99999)"),
         ("len(f)", "invalid argument for len (type float64)"),
-        ("n(len(xs, xs))", "invalid number of arguments to call len"),
+        ("n(trim(a, a, a))", "invalid number of arguments to call trim"),
         ("keys(f)", "cannot get keys from float64"),
         ("values(f)", "cannot get values from float64"),
         ("toPairs(f)", "cannot transform to pairs float64"),
