@@ -103,7 +103,7 @@ def typed(text: str) -> Value:
 
 
 def _quote(value: Value) -> str:
-    return _quoted(value) if isinstance(value, str) else _unsafe_quote(value)
+    return quoted(value) if isinstance(value, str) else _unsafe_quote(value)
 
 
 def _unsafe_quote(value: Value) -> str:
@@ -116,7 +116,7 @@ _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t
 }
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Go's `%q`: what cannot be printed is escaped."""
     return f'"{"".join(map(_escaped, text))}"'
 

@@ -142,7 +142,7 @@ def test_an_image_pushed_under_ghcrs_package_event_reaches_the_second_stage(
         '${{ imageFrom("ghcr.io/team/app").Tag }}',
     )
     assert piece.images[0].tag == "1.2.0"
-    assert committed(bed, "dev") == committed(bed, "prod") == "# kept\napp:\n  version: 1.2.0  # set by Kargo\n"
+    assert committed(bed, "dev") == committed(bed, "prod") == "# kept\napp:\n  version: 1.2.0\n"
     marks = bed.lab.trace.marks(bed.lab.trace.correlation_of(piece.key))
     assert marks[0].what == tracing.RECEIVED
     behind = (

@@ -39,11 +39,11 @@ def updated(work: Work, text: str, key: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "key", "value", "expected"),
     [
-        pytest.param("a: 1 # c\nb: 2\n", "a", "x", "a: x # c\nb: 2\n", id="comments stay"),
-        pytest.param("a: 'old'\n", "a", "new", 'a: "new"\n', id="what was quoted stays so"),
+        pytest.param("# c\na: 1\nb: 2 # d\n", "a", "x", "# c\na: x\nb: 2 # d\n", id="the other lines stay"),
+        pytest.param("a: 'old' # c\n", "a", "new", "a: new\n", id="the rest of the line goes"),
         pytest.param("a: x\n", "a", "1.10", 'a: "1.10"\n', id="a text that reads as a number is quoted"),
         pytest.param("a: x\n", "a", True, "a: true\n", id="a boolean is none"),
-        pytest.param("a: x\n", "a", "b: c", 'a: "b: c"\n', id="a text that reads as a mapping is quoted"),
+        pytest.param("a: x\n", "a", 1234567, "a: 1.234567e+06\n", id="a number is a float"),
         pytest.param("l:\n- n: x\n- n: y\n", "l.1.n", "z", "l:\n- n: x\n- n: z\n", id="an element of a list"),
         pytest.param("a.b: x\n", "a\\.b", "y", "a.b: y\n", id="a dot in a key"),
     ],
