@@ -84,6 +84,7 @@ class Profile:
     expr_version: str = "1.17.8"  # expr-lang
     template_functions: tuple[str, ...] = ("quote", "unsafeQuote", "asYAML", "asJSON")
     url_cleanup: bool = True  # invisible characters removed, image URLs lower-cased, unparsable chart URLs kept
+    localhost_is_registry: bool = True  # an image `localhost/app` is not on Docker Hub; go-containerregistry 0.21.7
     url_strict_colons: bool = True  # Go 1.26: an HTTP host without brackets holds one colon at most
 
     # Endpoint.
@@ -195,6 +196,7 @@ V1_11 = attrs.evolve(
     LATEST,
     name="v1.11",
     semver_library="3.4.0",
+    localhost_is_registry=False,
     subscription_names=False,
     twin_subscriptions=True,  # addSub of the Warehouse webhook forgets to remember; a running v1.11.2 showed it
     image_created="first-found",

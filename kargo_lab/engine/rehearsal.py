@@ -171,7 +171,7 @@ def redirected(subscription: Subscription, against: str) -> Subscription:
     match subscription:
         case ImageSubscription(repo_url=url):
             first, slash, rest = url.partition("/")
-            has_host = slash and ("." in first or ":" in first)
+            has_host = slash and ("." in first or ":" in first or first == "localhost")
             return attrs.evolve(subscription, repo_url=f"{base.netloc}/{rest if has_host else url}")
         case ChartSubscription(repo_url=url) | GitSubscription(repo_url=url):
             parts = urlsplit(url)

@@ -149,7 +149,7 @@ def _version(examination: Examination, version: Mapping[str, Any]) -> Verdict:
     media_type = config.get("media_type") if isinstance(config, dict) else None
     if profile.package_url_parsing == "strict":
         try:
-            parse_image(reference)
+            parse_image(reference, localhost=profile.localhost_is_registry)
         except RegistryReferenceError:
             return Refusal(500)
     else:

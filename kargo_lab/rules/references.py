@@ -59,22 +59,23 @@ _REPOSITORY = re.compile(r"[a-z0-9_./-]{2,255}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def parse_image(text: str) -> Reference:
+def parse_image(text: str, *, localhost: bool = True) -> Reference:
     """An image reference: `[registry/]repository[:tag][@digest]`. Raises RegistryReferenceError.
 
-    The first component is a registry if it holds a dot or a colon: `localhost/app` is on Docker Hub.
+    The first component is a registry if it holds a dot or a colon. Bare `localhost` is one since release
+    0.21.7 of go-containerregistry; before, without `localhost`, such an image is on Docker Hub.
     """
     base, colon, tag = text.rpartition(":")
     if not colon or "/" in tag:  # that colon stood before a port
         base, tag = text, ""
     elif not tag:
         base = ""
-    if base and (not tag or _TAG.fullmatch(tag)) and (repository := _repository(base)) is not None:
+    if base and (not tag or _TAG.fullmatch(tag)) and (repository := _repository(base, localhost=localhost)) is not None:
         return attrs.evolve(repository, tag=tag)
     base, at, digest = text.partition("@")
     if at and _SHA256.fullmatch(digest):
         # A tag before the digest is dropped once it reads well; else the name is read as a whole.
-        repository = _repository(_without_tag(base))
+        repository = _repository(_without_tag(base), localhost=localhost)
         if repository is not None:
             return attrs.evolve(repository, digest=digest)
     raise RegistryReferenceError(f"could not parse reference: {text}", text)
@@ -85,9 +86,9 @@ def _without_tag(name: str) -> str:
     return base if colon and _TAG.fullmatch(tag) else name
 
 
-def _repository(name: str) -> Reference | None:
+def _repository(name: str, *, localhost: bool) -> Reference | None:
     registry, slash, repository = name.partition("/")
-    if not slash or not ("." in registry or ":" in registry):
+    if not slash or not ("." in registry or ":" in registry or (localhost and registry == "localhost")):
         registry, repository = "", name
     if not _REPOSITORY.fullmatch(repository) or not _is_authority(registry):
         return None

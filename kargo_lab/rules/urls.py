@@ -84,7 +84,8 @@ def normalize_image(text: str, *, profile: Profile = LATEST) -> str:
     """An image repository in lower case without tag and digest; Docker Hub's without registry and `library/`."""
     original = _tidied(text)
     try:
-        return parse_image(clean(lower(original)) if profile.url_cleanup else original).short
+        text = clean(lower(original)) if profile.url_cleanup else original
+        return parse_image(text, localhost=profile.localhost_is_registry).short
     except RegistryReferenceError:
         return original
 

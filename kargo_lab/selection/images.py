@@ -220,7 +220,8 @@ def build(subscription: ImageSubscription, profile: Profile = LATEST) -> ImageSe
         raise SelectionError("imageSelectionStrategy", f"{strategy!r} is none of {', '.join(_STRATEGIES)}")
     platform = parse_platform(subscription.platform)
     try:
-        reference = parse_image(normalize_image(subscription.repo_url, profile=profile))
+        url = normalize_image(subscription.repo_url, profile=profile)
+        reference = parse_image(url, localhost=profile.localhost_is_registry)
     except RegistryReferenceError as problem:
         raise SelectionError("repoURL", problem.message) from problem
     return ImageSelector(

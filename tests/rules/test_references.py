@@ -24,7 +24,7 @@ def _parts(reference):
         ("ghcr.io/ex/app:v1", ("ghcr.io", "ex/app", "v1", "")),
         (f"ghcr.io/ex/app@{SHA}", ("ghcr.io", "ex/app", "", SHA)),
         (f"ghcr.io/ex/app:v1@{SHA}", ("ghcr.io", "ex/app", "", SHA)),
-        ("localhost/ap", ("index.docker.io", "localhost/ap", "", "")),  # no dot, no colon: not a registry
+        ("localhost/ap", ("localhost", "ap", "", "")),
         ("localhost:5000/ap", ("localhost:5000", "ap", "", "")),
         ("localhost:5000", ("index.docker.io", "library/localhost", "5000", "")),
         (f"ghcr.io:443/ex/app@{SHA}", ("ghcr.io:443", "ex/app", "", SHA)),
@@ -33,6 +33,10 @@ def _parts(reference):
 )
 def test_reads_an_image(text, parts):
     assert _parts(parse_image(text)) == parts
+
+
+def test_before_0_21_7_localhost_without_a_port_was_no_registry():
+    assert _parts(parse_image("localhost/ap:1", localhost=False)) == ("index.docker.io", "localhost/ap", "1", "")
 
 
 @pytest.mark.parametrize(
