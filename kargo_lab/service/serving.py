@@ -31,6 +31,7 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,6 +46,8 @@ from kargo_lab.wire import NoAnswer
 
 # A client that is still sending gets no answer to read, so a body of any likely size is read past.
 PATIENCE = 64 * 1024**2
+CONNECTIONS = 900  # at once; what the usual limit of 1024 open files leaves
+GRACE_SECONDS = 10.0  # for deliveries that a stop finds on their way
 
 
 # waitress ---------------------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ class Server(serving.Server):
         settings = {
             "max_request_body_size": 1 << 62,
             "inbuf_overflow": kept_bytes + 1,  # so no body is ever spooled to disk
-            "connection_limit": 1000,
+            "connection_limit": CONNECTIONS,
         }
         super().__init__(application, address=address, port=port, threads=threads, settings=settings)
 
@@ -191,7 +194,7 @@ class AsgiWebhook:
         request = await _request(scope, receive)
         reply = await asyncio.get_running_loop().run_in_executor(self.pool, respond, request, self.lab)
         if isinstance(reply, NoAnswer):
-            break_connection(*scope["client"])
+            break_connections(lambda each: _name(each.getpeername()) == scope["client"])
             reply = Reply(status=500, headers=(), body=b"")
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -200,11 +203,12 @@ class AsgiWebhook:
 
 async def _request(scope: Any, receive: Any) -> Request:
     headers = tuple((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in scope["headers"])
-    # A body may have no end: HTTP/2 needs neither of the two.
-    named = {name: value for name, value in headers if name in ("content-length", "transfer-encoding")}
+    named = dict(headers)
     length = named.get("content-length", "")
     number = int(length) if length.isascii() and length.isdecimal() else None
-    body, whole = (b"", True) if number is not None and number > LIMIT else await _bounded(receive)
+    # Whoever asks first whether to send a body that is too long is not told to.
+    unread = number is not None and (number > PATIENCE or (number > LIMIT and "expect" in named))
+    body, whole = (b"", True) if unread else await _bounded(receive)
     target = scope["raw_path"].decode("utf-8", "surrogateescape")
     query = scope["query_string"].decode("latin-1")
     return Request(
@@ -212,7 +216,7 @@ async def _request(scope: Any, receive: Any) -> Request:
         target=f"{target}?{query}" if query else target,
         headers=headers,
         content_length=number,
-        chunked=number is None and (bool(body) or "transfer-encoding" in named),
+        chunked=number is None and (bool(body) or "transfer-encoding" in named),  # HTTP/2 may name neither
         read=io.BytesIO(body).read if whole else _CutBody().read,
     )
 
@@ -234,8 +238,8 @@ async def _bounded(receive: Any) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-def break_connection(address: str, port: str) -> bool:
-    """Shut down this process's connection to that peer; True if there was one.
+def break_connections(meant: Callable[[socket.socket], bool]) -> None:
+    """Shut down those of this process's connections that are meant.
 
     granian has no call for it, and Kargo's server does it where a handler panics. The kernel's list of
     open files is small enough to look through for something so rare.
@@ -250,15 +254,14 @@ def break_connection(address: str, port: str) -> bool:
         except OSError:
             os.close(duplicate)
             continue
-        with connection:
-            try:
-                peer = tuple(map(str, connection.getpeername()[:2]))  # of no parts where it is no network's
-            except OSError:
-                continue
-            if peer == (address, port):
+        with connection, suppress(OSError):  # it is closed, or no connection
+            if meant(connection):
                 connection.shutdown(socket.SHUT_RDWR)
-                return True
-    return False
+
+
+def _name(address: Any) -> tuple[str, ...]:
+    """Address and port of an end; of no parts where it is no network's."""
+    return tuple(map(str, address[:2]))
 
 
 def serve_forever(
@@ -294,9 +297,14 @@ async def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     ready: Callable[[int], None] = lambda _port: None,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> None:
-    """As `serve_forever`, in a loop of the caller's and until `stop` is set."""
+    """As `serve_forever`, in a loop of the caller's and until `stop` is set.
+
+    Then nobody new is let in, and who was let in has `grace_seconds` to be answered.
+    """
     from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
     from granian.server.embed import Server as Granian
 
     # granian shares ports and would not notice that somebody else has this one.
@@ -309,6 +317,9 @@ async def serve(
         port=port,
         interface=Interfaces.ASGINL,
         websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=60_000),  # Kargo's (receivers.md 1.8)
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,  # granian's own would be 128, which as many slow clients could keep
         log_enabled=False,
         ssl_cert=certificate,
         ssl_key=key,
@@ -323,6 +334,8 @@ async def serve(
     stopping.cancel()
     if not serving.done():
         server.stop()
+        if not (await asyncio.wait((serving,), timeout=grace_seconds))[0]:  # somebody has not sent all of a request
+            break_connections(lambda each: _name(each.getsockname())[1:] == (str(port),))
     try:
         await serving
     finally:
