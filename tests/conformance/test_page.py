@@ -15,6 +15,7 @@ from kargo_lab.conformance.proving import Proof, Trial
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+pytestmark = pytest.mark.timeout(120)  # the first starts the browser, on a machine that may be busy
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--headless",
@@ -116,7 +117,6 @@ def place(case: dict[str, Any]) -> str:
 # Finding one's way --------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(90)
 def test_the_filter_narrows_and_what_alone_is_left_unfolds(opened: Open, documents: dict[str, dict[str, Any]]) -> None:
     failure = first(documents["bad"], "fail")
     shown = opened("bad")

@@ -136,6 +136,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_judged_and_is_no_pass(run: Run, pyte
 # Several processes --------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(180)  # two processes import everything, on a machine that may be busy
 def test_each_of_several_processes_judges_its_own_items_and_one_report_has_all(
     run: Run, pytester: pytest.Pytester
 ) -> None:
