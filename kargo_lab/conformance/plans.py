@@ -64,9 +64,7 @@ class Plan:
 def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
     """Make one case concrete. The secret follows from seed and id alone, so that a rerun reproduces every byte."""
     receiver = dict(case.receiver or {})
-    kind = receiver.get("type", "")
-    secret = receiver["secret"].encode() if "secret" in receiver else _secret(seed, case.id)
-    namespace = f"{PROJECT}-{case.slug}" if case.setup.get("alone") else PROJECT
+    kind, scope, namespace, secret = _standing(case, seed)
     names: dict[str, Any] = {
         "git": f"{addresses.git}/{case.slug}",
         "registry": f"{addresses.registry}/{case.slug}",
@@ -83,7 +81,6 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
     }
     for short in case.setup.get("warehouses", {}):
         names[f"warehouse-{short}"] = f"{case.slug}-{short}"
-    scope = receiver.get("scope", "project")
     if kind:
         names["hash"] = _hash("" if scope == "cluster" else namespace, case.slug, secret)
         names["formula"] = f"/{kind}/{names['hash']}"  # without the base path that a target may have
@@ -123,8 +120,18 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
     )
 
 
-def _secret(seed: int, case_id: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{case_id}".encode()).hexdigest()[:32].encode()
+def _standing(case: Case, seed: int) -> tuple[str, str, str, bytes]:
+    """Type, scope, namespace and secret of the case's receiver; the type is empty where it has none."""
+    receiver = case.receiver or {}
+    made = hashlib.sha256(f"{seed}/{case.id}".encode()).hexdigest()[:32]
+    namespace = f"{PROJECT}-{case.slug}" if case.setup.get("alone") else PROJECT
+    return receiver.get("type", ""), receiver.get("scope", "project"), namespace, receiver.get("secret", made).encode()
+
+
+def private(case: Case, seed: int) -> tuple[bytes, ...]:
+    """What of a case nobody else may read: its secret, and the part of the path that is as good as one."""
+    kind, scope, namespace, secret = _standing(case, seed)
+    return (secret, _hash("" if scope == "cluster" else namespace, case.slug, secret).encode()) if kind else ()
 
 
 def _secret_document(namespace: str, name: str, key: str, value: bytes) -> dict[str, Any]:

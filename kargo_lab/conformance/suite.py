@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,15 @@ import yaml
 
 from kargo_lab.conformance import peers, report, requests, runner, targets, verdicts
 from kargo_lab.conformance.cases import Case, for_profile, load, select
-from kargo_lab.conformance.plans import USUAL_ADDRESSES, Addresses, Plan, configurations, plan, receiver_path
+from kargo_lab.conformance.plans import (
+    USUAL_ADDRESSES,
+    Addresses,
+    Plan,
+    configurations,
+    plan,
+    private,
+    receiver_path,
+)
 from kargo_lab.conformance.report import Header, Redactor
 from kargo_lab.conformance.targets import Target
 from kargo_lab.conformance.world import World
@@ -67,9 +76,7 @@ def session(target: str, profile: str, factor: float = 1.0) -> Iterator[tuple[Ta
 
 def redactor(cases: Iterable[Case], seed: int) -> Redactor:
     """Knows the secrets of the cases; they, and the paths made of them, are the same at every address."""
-    plans = [each for case in cases if (each := plan(case, NOWHERE, seed)).receiver]
-    paths = [receiver_path(each).rpartition("/")[2].encode() for each in plans]
-    return report.redactor([*(each.secret for each in plans), *paths])
+    return report.redactor(text for case in cases for text in private(case, seed))
 
 
 @attrs.frozen
@@ -103,8 +110,15 @@ class Sitting:
 @contextmanager
 def sitting(cases: Sequence[Case], head: Header) -> Iterator[Sitting]:
     """A target and the lab's sources, set up for these cases. Raises TargetError if that cannot be done."""
-    with session(head.target, head.profile, head.factor) as (target, world):
-        yield Sitting(head, runner.set_up(cases, target, world, seed=head.seed), redactor(cases, head.seed))
+    # Cases and plans stay to the end, and are more than Python's collector should look through again and again.
+    gc.freeze()
+    try:
+        with session(head.target, head.profile, head.factor) as (target, world):
+            opened = runner.set_up(cases, target, world, seed=head.seed)
+            gc.freeze()
+            yield Sitting(head, opened, redactor(cases, head.seed))
+    finally:
+        gc.unfreeze()
 
 
 def judge(
