@@ -115,7 +115,7 @@ def _fits(read: Callable[..., Any], *arguments: str) -> bool:
 
 def _is_based(bare: str) -> bool:
     """True for an integer of 64 bits in base 2, 8 or 16; the sign may stand behind a small `0b` or `0o`."""
-    moved = _SIGN_INSIDE.sub(r"\g<2>0\1", bare, count=1)
+    moved = _SIGN_INSIDE.sub(r"\g<2>0\1", bare)
     found = _BASED.fullmatch(moved)
     return found is not None and abs(int(moved, 0)) <= _LARGEST[found[1]]
 

@@ -6,7 +6,8 @@ indented by four, lists inside maps too, numbers are spelled as Go prints them (
 duration is `1h30m0s`, nil lists are `[]`. Lines are never folded.
 
 The layout follows emitterc.go. What it does is decided by the column, by whether a blank precedes, and by whether
-the line holds nothing but blanks and the marks `-`, `?`, `:`; that is what a `_Page` keeps. Two of the
+the line holds nothing but blanks and the marks `-`, `?`, `:`, which never reach the next indent; that is what a `_Page`
+keeps. Two of the
 library's faults come with it, which its own reader minds: a block that begins with a blank or a break
 announces four columns also where it has two, inside of a list; and a block may end in U+2028 without a newline.
 
@@ -76,7 +77,7 @@ class _Page:
 
     def line(self, indent: int) -> None:
         """Go to a column: on this line if that is possible, or else on a new one."""
-        if not self.fresh or self.column > indent or (self.column == indent and not self.spaced):
+        if not self.fresh:
             self.end()
         self.put(" " * (indent - self.column))
         self.spaced = True
