@@ -59,6 +59,25 @@ def test_a_warehouse_that_two_urls_name_is_refreshed_once():
     assert matching.match(_push(urls=(REPO, "ghcr.io/ex/app")), [warehouse]).refresh == (warehouse,)
 
 
+def _on(branch, url=REPO):
+    return GitSubscription(repo_url=url, branch=branch)
+
+
+FORK = "https://github.com/ex/fork"  # is asked about before the other
+
+
+def test_warehouses_come_in_the_order_of_the_answers_that_refresh_them():
+    refused_at_first = _warehouse("a", _on("dev", FORK), _on("main"))
+    found = matching.match(_push(*MAIN, urls=(REPO, FORK)), [refused_at_first, _warehouse("b", _on("main", FORK))])
+    assert _names(found.refresh) == ["b", "a"]
+
+
+def test_a_warehouse_that_two_urls_leave_alone_tells_of_both():
+    found = matching.match(_push(*MAIN, urls=(REPO, FORK)), [_warehouse("a", _on("dev", FORK), _on("beta"))])
+    [(_, reason)] = found.left_alone
+    assert [branch for branch in ("dev", "beta") if branch in reason.text] == ["dev", "beta"]
+
+
 def test_a_second_subscription_to_the_url_may_be_the_one_concerned():
     tags = GitSubscription(repo_url=REPO, commit_selection_strategy="NewestTag")
     assert matching.match(_push("refs/tags/v1"), [_warehouse("a", GIT, tags)]).refresh
