@@ -15,6 +15,7 @@ What Kargo's behaviour rests on and WSGI does not say has to come from the serve
     framing of the body    kept                            kept
     oversized bodies       read past, up to 64 MiB         read past by the server
     closing without reply  yes                             yes, where the OS lists open files
+    Expect: 100-continue   always told to go on            not where the body is too long
     half-closed requests   answered                        answered
     TLS                    no                              yes
     =====================  ==============================  =====================================

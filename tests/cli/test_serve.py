@@ -10,10 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -71,11 +73,12 @@ def served(folder: Path, *options: str) -> Iterator[Served]:
         process.communicate()
 
 
+def signature(body: bytes = PUSH, key: bytes = b"s3cr3t") -> str:
+    return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
+
+
 def deliver(url: str, body: bytes = PUSH, key: bytes = b"s3cr3t") -> requests.Response:
-    headers = {
-        "X-GitHub-Event": "push",
-        "X-Hub-Signature-256": "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest(),
-    }
+    headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": signature(body, key)}
     return requests.post(url, data=body, headers=headers, timeout=10)
 
 
@@ -95,6 +98,32 @@ def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> None:
     with served(tmp_path) as lab:
         lab.process.send_signal(number)
         assert lab.process.wait(15) == 0
+
+
+def test_a_delivery_that_is_on_its_way_at_a_signal_is_answered(tmp_path: Path) -> None:
+    with served(tmp_path) as lab:
+        url = urlsplit(lab.receiver())
+        with socket.create_connection((url.hostname, url.port), 20) as connection:
+            head = (
+                f"POST {url.path} HTTP/1.1\r\nHost: h\r\nX-GitHub-Event: push\r\nX-Hub-Signature-256: {signature()}\r\n"
+            )
+            connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: {len(PUSH)}\r\n\r\n".encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
+            lab.process.send_signal(signal.SIGTERM)
+            until_refused(url.hostname, url.port)
+            connection.sendall(PUSH)
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert lab.process.wait(15) == 0
+
+
+def until_refused(host: str | None, port: int | None) -> None:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, port), 5).close()
+        except OSError:
+            return
+    raise AssertionError("it still lets somebody in")
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:

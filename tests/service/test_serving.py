@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,34 @@ def test_many_at_once_are_all_answered(running: Running) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 40
+
+
+def test_clients_that_never_finish_keep_nobody_out(running: Running) -> None:
+    with ExitStack() as stack:
+        for _ in range(300):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), 5))
+            connection.sendall(b"POST /github/x HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
+        assert exchange(running.port, "POST /github/x", "Content-Length: 2", body=b"{}").status == 200
+
+
+def test_a_body_that_is_far_too_long_is_read_past(running: Running) -> None:
+    size = 30 * MEBIBYTE
+    assert exchange(running.port, "POST /github/x", f"Content-Length: {size}", body=b"x" * size).status == 413
+
+
+def test_who_asks_first_is_told_not_to_send_what_is_too_long(servers: dict[str, Any]) -> None:
+    headers = (f"Content-Length: {LIMIT + 1}", "Expect: 100-continue")
+    with servers["granian"](EchoLab()) as port:
+        assert exchange(port, "POST /github/x", *headers).status == 413
+
+
+def test_a_client_that_never_finishes_holds_no_stop(servers: dict[str, Any]) -> None:
+    with (
+        servers["granian"](EchoLab(), grace_seconds=0.1) as port,
+        socket.create_connection(("127.0.0.1", port), 20) as connection,
+    ):
+        connection.sendall(b"POST /github/x HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
+    # That the server's thread has ended is seen where it was started.
 
 
 def test_an_impatiently_large_body_is_answered_at_once() -> None:
