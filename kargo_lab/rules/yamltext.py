@@ -153,7 +153,6 @@ def _write(page: _Page, scalar: Scalar, indent: int) -> None:
         case _:  # a block
             page.mark("|" + _hints(scalar.text))
             page.end()
-            page.spaced = True
             page.lines(scalar.text, indent, first=True)
 
 

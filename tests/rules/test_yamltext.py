@@ -57,6 +57,7 @@ def any_map(*pairs: tuple[Any, Any]) -> AnyMap:
         pytest.param("a\ud800", "a\ufffd\n", id="half a pair is no character of Go's"),
         pytest.param("\udcc3\udca9", "é\n", id="bytes that make a character are that character"),
         pytest.param({"\udcff": 1, "\ue000": 2}, "\ue000: 2\n!!binary /w==: 1\n", id="a stray byte sorts as U+FFFD"),
+        pytest.param({"\udcff": 1, "A": 2}, "!!binary /w==: 1\nA: 2\n", id="which is no letter"),
         pytest.param("\udcff" * 51, f"!!binary {'/' * 68}\n", id="bytes on one line"),
         pytest.param("\udcff" * 54, f"!!binary |\n    {'/' * 70}\n    //\n", id="bytes on two lines"),
         pytest.param({"\udcff" * 54: 1}, f"? !!binary |\n    {'/' * 70}\n    //\n: 1\n", id="as a key"),
