@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +114,29 @@ def test_what_the_target_file_does_not_list_is_unsupported(tmp_path: Path) -> No
         "the target does not offer time",
         "the target does not offer secrets-change",
     }
+
+
+@pytest.mark.parametrize("status", ["403 No", "404 No", "405 No", "409 No", "501 No"])
+def test_what_it_refuses_though_it_is_listed_is_unsupported_as_well(status: str, tmp_path: Path) -> None:
+    with served(tmp_path) as (lab, target), Server(refusing(create_app(lab), "/secrets/", status)) as api:
+        text = Path(target).read_text()
+        Path(target).write_text(text.replace(text.partition("lab-api: {url: '")[2].partition("'")[0], api.url + PREFIX))
+        found = suite.judge(chosen("secrets/changes/deleted"), suite.header(target), jobs=1)
+    (case,) = found["cases"]
+    assert case["status"] == "unsupported"
+    assert re.fullmatch(
+        r"the target file lists secrets-change, but the target does not offer it: "
+        rf"DELETE /secrets/\S+ was answered {status[:3]}: not here",
+        case["sentence"],
+    )
+
+
+def refusing(application: Any, part: str, status: str) -> Any:
+    def answer(environ: Any, start_response: Any) -> Any:
+        refused = part in environ["PATH_INFO"]
+        return (answering(status, b'{"error": "not here"}') if refused else application)(environ, start_response)
+
+    return answer
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Target(Protocol):
-    """What the runner asks of a target. Every call may raise LabError: the case is then an error, not a failure."""
+    """What the runner asks of a target. Every call may raise LabError: the case is then an error, not a failure.
+
+    It is skipped instead for an UnfitError, and unsupported for an UnofferedError.
+    """
 
     name: str
     profile: str
