@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import signal
 import sys
@@ -104,7 +105,7 @@ def run_command(
         strict=strict,
         factor=factor,
     )
-    with _end_as_by_ctrl_c():
+    with _end_as_by_ctrl_c(), _waiting_is_told():
         document = suite.judge(cases, header, jobs=jobs, reruns=rerun, progress=_bar(len(cases)))
     if folder is not None:
         for path in reports.write(folder, document):
@@ -127,6 +128,17 @@ def _end_as_by_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _waiting_is_told() -> Iterator[None]:
+    """Whoever has to apply manifests while a run waits must see when: not before the sources are up and filled."""
+    log, shown = logging.getLogger("kargo_lab.conformance.targets.url"), logging.StreamHandler(sys.stderr)
+    log.addHandler(shown)
+    try:
+        yield
+    finally:
+        log.removeHandler(shown)
 
 
 def _bar(total: int) -> Any:

@@ -53,9 +53,13 @@ def manifests_command(
         raise UsageError(f"{target} is no target file that says where the lab's sources are")
     if described is not None and described.sources is not None:
         addresses = described.sources
-    objects = described.objects if described is not None else "kargo"
     cases = chosen(profile_of(profile, target), patterns, level, target)
-    click.echo(suite.manifests(cases, addresses, seed, objects), nl=False)
+    if described is None:
+        text = suite.manifests(cases, addresses, seed)
+    else:
+        one_secret = "one-secret" in described.features
+        text = suite.manifests(cases, addresses, seed, objects=described.objects, one_secret=one_secret)
+    click.echo(text, nl=False)
 
 
 def _check(option: str, value: str, like: str, good: bool) -> None:

@@ -16,7 +16,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kargo_lab.conformance.plans import Plan, configurations
+from kargo_lab.conformance.plans import PROJECT, Plan, configurations
 from kargo_lab.errors import UsageError
 
 Document = dict[str, Any]
@@ -116,22 +116,36 @@ def _receiver(each: Plan, sources: Sequence[Document]) -> Document:
 
 
 def argo_cd(plans: Sequence[Plan]) -> list[Document]:
-    """An Application for each Git repository of the cases, in the namespace that Argo CD is usually installed in."""
-    return [
-        {
-            "apiVersion": ARGO_CD,
-            "kind": "Application",
-            "metadata": {"namespace": "argocd", "name": name},
-            "spec": {
-                "project": "default",
-                "source": {"repoURL": given["repoURL"], "targetRevision": given.get("branch", "main"), "path": "."},
-                "destination": {"server": "https://kubernetes.default.svc", "namespace": each.namespace},
-            },
-        }
-        for each in plans
-        for name, kind, given in subscriptions(each)
-        if kind == "git"
-    ]
+    """An Application for each Git repository of the cases, and the one secret, all in Argo CD's usual namespace.
+
+    The secret is not written into `argocd-secret`, which whoever deletes these documents again would lose; a line
+    there, `webhook.github.secret: $kargo-lab:secret`, points here. Raises UsageError if the cases do not share one.
+    """
+    secrets = {each.secret for each in plans}
+    if len(secrets) != 1:
+        raise UsageError("Argo CD has one secret for all senders; its target file needs `features: [one-secret]`")
+    labels = {"app.kubernetes.io/part-of": "argocd"}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": "argocd", "name": "kargo-lab", "labels": labels},
+        "data": {"secret": base64.b64encode(secrets.pop()).decode()},
+    }
+    return [secret, *(_application(*each) for plan in plans for each in subscriptions(plan) if each[1] == "git")]
+
+
+def _application(name: str, _kind: str, given: Subscription) -> Document:
+    spec = {
+        "project": "default",
+        "source": {"repoURL": given["repoURL"], "targetRevision": given.get("branch", "main"), "path": "."},
+        "destination": {"server": "https://kubernetes.default.svc", "namespace": PROJECT},
+    }
+    return {
+        "apiVersion": ARGO_CD,
+        "kind": "Application",
+        "metadata": {"namespace": "argocd", "name": name},
+        "spec": spec,
+    }
 
 
 def kargo(plans: Sequence[Plan]) -> list[Document]:

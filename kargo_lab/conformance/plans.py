@@ -61,10 +61,13 @@ class Plan:
         return filled
 
 
-def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
-    """Make one case concrete. The secret follows from seed and id alone, so that a rerun reproduces every byte."""
+def plan(case: Case, addresses: Addresses, seed: int, *, one_secret: bool = False) -> Plan:
+    """Make one case concrete. The secret follows from seed and id alone, so that a rerun reproduces every byte.
+
+    `one_secret`: it follows from the seed alone, for a target that has one for all its senders.
+    """
     receiver = dict(case.receiver or {})
-    kind, scope, namespace, secret = _standing(case, seed)
+    kind, scope, namespace, secret = _standing(case, seed, one_secret)
     names: dict[str, Any] = {
         "git": f"{addresses.git}/{case.slug}",
         "registry": f"{addresses.registry}/{case.slug}",
@@ -120,18 +123,21 @@ def plan(case: Case, addresses: Addresses, seed: int) -> Plan:
     )
 
 
-def _standing(case: Case, seed: int) -> tuple[str, str, str, bytes]:
+def _standing(case: Case, seed: int, one_secret: bool) -> tuple[str, str, str, bytes]:
     """Type, scope, namespace and secret of the case's receiver; the type is empty where it has none."""
     receiver = case.receiver or {}
-    made = hashlib.sha256(f"{seed}/{case.id}".encode()).hexdigest()[:32]
+    made = hashlib.sha256(f"{seed}/{'' if one_secret else case.id}".encode()).hexdigest()[:32]
     namespace = f"{PROJECT}-{case.slug}" if case.setup.get("alone") else PROJECT
     return receiver.get("type", ""), receiver.get("scope", "project"), namespace, receiver.get("secret", made).encode()
 
 
 def private(case: Case, seed: int) -> tuple[bytes, ...]:
     """What of a case nobody else may read: its secret, and the part of the path that is as good as one."""
-    kind, scope, namespace, secret = _standing(case, seed)
-    return (secret, _hash("" if scope == "cluster" else namespace, case.slug, secret).encode()) if kind else ()
+    found: list[bytes] = []
+    for one_secret in (False, True):
+        kind, scope, namespace, secret = _standing(case, seed, one_secret)
+        found += [secret, _hash("" if scope == "cluster" else namespace, case.slug, secret).encode()] if kind else []
+    return tuple(found)
 
 
 def _secret_document(namespace: str, name: str, key: str, value: bytes) -> dict[str, Any]:

@@ -109,7 +109,8 @@ def set_up(cases: Sequence[Case], target: Target, world: World, *, seed: int = 7
     trials: dict[str, _Trial] = {}
     for case in cases:
         if (sentence := _why_not(case, target)) is None:
-            trials[case.id] = _Trial(plan=plan(case, world.addresses, seed))
+            one_secret = "one-secret" in target.features
+            trials[case.id] = _Trial(plan=plan(case, world.addresses, seed, one_secret=one_secret))
         else:
             refused[case.id] = Result(
                 case=case, status="unsupported" if case.features - target.features else "skip", sentence=sentence

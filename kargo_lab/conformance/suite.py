@@ -240,7 +240,10 @@ def _request(each: Plan, detail: Any) -> str:
     return "\n".join(lines)
 
 
-def manifests(cases: Sequence[Case], addresses: Addresses, seed: int, objects: str = "kargo") -> str:
+def manifests(
+    cases: Sequence[Case], addresses: Addresses, seed: int, *, objects: str = "kargo", one_secret: bool = False
+) -> str:
     """The YAML that an operator applies, so that an implementation the lab cannot configure can be judged."""
-    documents = peers.OBJECTS[objects]([plan(case, addresses, seed) for case in cases])
+    plans = [plan(case, addresses, seed, one_secret=one_secret) for case in cases]
+    documents = peers.OBJECTS[objects](plans)
     return yaml.safe_dump_all(json.loads(json.dumps(documents)), sort_keys=False, allow_unicode=True)

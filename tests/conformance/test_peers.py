@@ -155,29 +155,56 @@ class Flux:
         return "200 OK"
 
 
+# The header with the event -> which events count, who is let in, and the pages that the body names.
+ARGO_CD: Mapping[str, tuple[Sequence[str], Callable[[Mapping[str, Any], bytes, bytes], bool], Callable[[Any], Any]]] = {
+    "HTTP_X_GITHUB_EVENT": (["push", "ping"], signed_by, lambda it: [it["repository"]["html_url"]]),
+    "HTTP_X_GITLAB_EVENT": (
+        ["Push Hook", "Tag Push Hook"],
+        said("HTTP_X_GITLAB_TOKEN"),
+        lambda it: [it["project"]["web_url"]],
+    ),
+    "HTTP_X_EVENT_KEY": (
+        ["repo:refs_changed"],
+        signed_by,
+        lambda it: [each["href"] for each in it["repository"]["links"]["clone"]],
+    ),
+}
+
+
 class ArgoCd:
-    """One address; the Applications say which branch of which repository they follow."""
+    """One address and one secret; the Applications say which branch of which repository they follow."""
 
     def __init__(self, objects: Sequence[Mapping[str, Any]], *, careful: bool = True) -> None:
-        self._sources, self._careful = [each["spec"]["source"] for each in objects], careful
+        self._sources = [each["spec"]["source"] for each in objects if each["kind"] == "Application"]
+        (secret,) = (base64.b64decode(each["data"]["secret"]) for each in objects if each["kind"] == "Secret")
+        self._secret, self._careful = secret, careful
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        document = json.loads(environ["wsgi.input"].read())
-        known = environ["PATH_INFO"] == "/api/webhook"
-        event = environ.get("HTTP_X_GITHUB_EVENT") or environ.get("HTTP_X_GITLAB_EVENT", "")
-        if known and (event in ("push", "Push Hook") or not self._careful):
-            page = document.get("project", {}).get("web_url") or document.get("repository", {}).get("html_url", "")
-            branch = document["ref"].split("/", 2)[-1]
-            hit = [each["repoURL"] for each in self._sources if self._follows(each, page, branch)]
+        body = environ["wsgi.input"].read()
+        header = next(name for name in ARGO_CD if name in environ)
+        events, let_in, pages = ARGO_CD[header]
+        good = environ[header] in events and let_in(environ, body, self._secret)
+        if environ["PATH_INFO"] == "/api/webhook" and (good or not self._careful):
+            document = json.loads(body)
+            ref = document["ref"] if "ref" in document else document["changes"][0]["ref"]["id"]
+            hit = [each["repoURL"] for each in self._sources if self._follows(each, pages(document), ref)]
             threading.Timer(0.05, fetch, [hit]).start()
-        start_response("200 OK" if known else "404 Not Found", [("Content-Length", "0")])
+        start_response("200 OK" if good else "400 Bad Request", [("Content-Length", "0")])
         return []
 
-    def _follows(self, source: Mapping[str, Any], page: str, branch: str) -> bool:
-        if not self._careful:
-            return True
-        path = re.escape(page.partition("://")[2].partition("/")[2])
-        return branch == source["targetRevision"] and bool(re.search(rf"/{path}(\.git)?$", source["repoURL"]))
+    @staticmethod
+    def _follows(source: Mapping[str, Any], pages: Sequence[str], ref: str) -> bool:
+        paths = [re.escape(page.partition("://")[2].partition("/")[2]) for page in pages]
+        named = any(re.search(rf"/{path}(\.git)?$", source["repoURL"]) for path in paths)
+        return named and ref.split("/", 2)[-1] == source["targetRevision"]
+
+
+def printed(target: str, addresses: Addresses) -> list[dict[str, Any]]:
+    """What `conformance manifests --target` prints."""
+    described = targets.file(target)
+    assert described is not None
+    cases, one = targets.meant(target, for_profile(every(), "latest")), "one-secret" in described.features
+    return [*yaml.safe_load_all(suite.manifests(cases, addresses, 7, objects=described.objects, one_secret=one))]
 
 
 def judged(name: str, kind: type[Flux | ArgoCd], folder: Path, *, careful: bool = True) -> Mapping[str, Any]:
@@ -187,9 +214,7 @@ def judged(name: str, kind: type[Flux | ArgoCd], folder: Path, *, careful: bool 
         git=f"http://127.0.0.1:{git}", registry=f"127.0.0.1:{registry}", charts=f"http://127.0.0.1:{charts}"
     )
     chosen = targets.meant(str(SHIPPED / name), for_profile(every(), "latest"))
-    objects = targets.file(str(SHIPPED / name)).objects  # type: ignore[union-attr]  # it is a file's name
-    printed = [*yaml.safe_load_all(suite.manifests(chosen, addresses, 7, objects))]
-    server = Server(kind(printed, careful=careful)).start()
+    server = Server(kind(printed(str(SHIPPED / name), addresses), careful=careful)).start()
     try:
         document = yaml.safe_load((SHIPPED / name).read_text())
         document |= {"url": server.url, "settle-seconds": 0.3, "wait-seconds": 0}
@@ -242,6 +267,13 @@ def test_a_run_waits_for_the_manifests_as_long_as_its_file_says(
         url.Url(file, "latest").open(plans, world)
         somebody.cancel()
         assert least <= time.monotonic() - began < most
+
+
+def test_it_is_told_when_the_manifests_can_be_applied(caplog: pytest.LogCaptureFixture) -> None:
+    file = url.TargetFile(name="x", url="http://127.0.0.1:1", wait_seconds=60, settle_seconds=0.1)
+    with World() as world:
+        url.Url(file, "latest").open([], world)
+    assert caplog.messages == ["the sources are up: apply the manifests within 60 seconds"]
 
 
 @pytest.mark.parametrize("name", [each.name for each in sorted(SHIPPED.glob("*.yaml"))])
@@ -305,7 +337,7 @@ def test_what_flux_has_no_receiver_for_is_said() -> None:
 
 def test_an_application_of_argo_cd_follows_the_branch_of_its_subscription() -> None:
     each = planned("github/whole/branch")
-    (application,) = peers.argo_cd([each])
+    (application,) = of_kind(peers.argo_cd([each]), "Application")
     assert application["spec"]["source"] == {
         "repoURL": f"http://127.0.0.1:3000/{each.case.slug}/app.git",
         "targetRevision": "main",
@@ -315,8 +347,15 @@ def test_an_application_of_argo_cd_follows_the_branch_of_its_subscription() -> N
 
 @pytest.mark.parametrize(("target", "kind"), [("flux", "Receiver"), ("argo-cd", "Application")])
 def test_a_peers_file_says_whose_objects_are_printed(target: str, kind: str) -> None:
-    described = targets.file(target)
-    assert described is not None
-    chosen = targets.meant(target, every())
-    printed = [*yaml.safe_load_all(suite.manifests(chosen, USUAL_ADDRESSES, 7, described.objects))]
-    assert len(of_kind(printed, kind)) == len(chosen)
+    assert len(of_kind(printed(target, USUAL_ADDRESSES), kind)) == len(targets.meant(target, every()))
+
+
+def test_argo_cd_is_told_the_one_secret_that_all_its_cases_share() -> None:
+    (case,) = select(every(), ("gitlab/whole/branch",))
+    (secret,) = of_kind(printed("argo-cd", USUAL_ADDRESSES), "Secret")
+    assert base64.b64decode(secret["data"]["secret"]) == plan(case, USUAL_ADDRESSES, 7, one_secret=True).secret
+
+
+def test_cases_with_secrets_of_their_own_are_none_for_argo_cd() -> None:
+    with pytest.raises(UsageError, match="one secret for all"):
+        peers.argo_cd([planned("github/whole/branch"), planned("gitlab/whole/branch")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ from kargo_lab.resources.yaml_lines import documents
 
 if TYPE_CHECKING:
     from kargo_lab.conformance.world import World
+
+log = logging.getLogger(__name__)
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "target.schema.json"
 _LOOK_SECONDS = 0.05
@@ -195,6 +198,8 @@ class Url:
             return
         waited = {each.case.slug for each in plans if any(each.repositories.values())}
         until = time.monotonic() + self.file.wait_seconds
+        if self.file.wait_seconds:
+            log.warning("the sources are up: apply the manifests within %.0f seconds", self.file.wait_seconds)
         while time.monotonic() < until and not waited <= world.asked():
             time.sleep(10 * _LOOK_SECONDS)
         self.settle(plans)
