@@ -56,3 +56,15 @@ def test_a_value_is_printed(value: Any, printed: str) -> None:
 )
 def test_the_keys_of_a_map_are_printed_in_order(text: str, printed: str) -> None:
     assert expressions.compile(text).run() == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ('{a: ["b", nil]}', {"a": ["b", None]}),
+        ('date("2026-01-02T03:04:05Z")', "2026-01-02T03:04:05Z"),
+        ('duration("1s")', 1_000_000_000),
+    ],
+)
+def test_a_value_is_told_in_kinds_of_json(text: str, plain: object) -> None:
+    assert expressions.plain_of(expressions.compile(text).run()) == plain
