@@ -27,6 +27,7 @@ def _parts(reference):
         ("localhost/ap", ("localhost", "ap", "", "")),
         (f"localhost/ap@{SHA}", ("localhost", "ap", "", SHA)),
         ("localhost:5000/ap", ("localhost:5000", "ap", "", "")),
+        ("localhost:5000/ap:1", ("localhost:5000", "ap", "1", "")),
         ("localhost:5000", ("index.docker.io", "library/localhost", "5000", "")),
         (f"ghcr.io:443/ex/app@{SHA}", ("ghcr.io:443", "ex/app", "", SHA)),
         (f"ghcr.io:443/ex/app:v1@{SHA}", ("ghcr.io:443", "ex/app", "", SHA)),

@@ -267,3 +267,9 @@ def test_the_operators_cache_policy_decides(policy, own, used):
 def test_a_cache_policy_may_refuse(policy):
     with pytest.raises(SelectionError, match="cacheByTag"):
         caches_by_tag(ImageSubscription(repo_url="ex/app"), policy)
+
+
+@pytest.mark.parametrize(("profile", "registry"), [("v1.11", "index.docker.io"), ("latest", "localhost")])
+def test_whether_bare_localhost_is_a_registry_is_a_matter_of_the_release(profile, registry):
+    found = selection.build(ImageSubscription(repo_url="localhost/app"), PROFILES[profile])
+    assert found.reference.registry == registry

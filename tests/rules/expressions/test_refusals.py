@@ -125,3 +125,9 @@ def test_a_text_that_is_no_float_is_named() -> None:
         with pytest.raises(ValueError) as refused:  # noqa: PT011  (the text is looked at below)
             expressions.parse_float(text)
         assert refused.value.args == (text,)
+
+
+def test_now_takes_nothing_but_a_place_where_the_checker_does_not_look_either() -> None:
+    with pytest.raises(ExpressionError) as refused:
+        expressions.compile("x.f(now(1))").run({"x": {}})
+    assert (refused.value.message, refused.value.position) == ("now takes nothing but a place", 4)
