@@ -152,8 +152,8 @@ class World:
 
     def marks(self, each: Plan) -> Mapping[str, int]:
         """`kind:path` -> how many requests have arrived so far, for each repository of the case."""
-        wanted = {(kind, path) for repositories in each.repositories.values() for kind, path in repositories}
-        return {f"{kind}:{path}": sum(1 for _ in self._requests(kind, path)) for kind, path in wanted}
+        wanted = {pair for repositories in each.repositories.values() for pair in repositories}
+        return {f"{kind}:{path}": sum(1 for _ in self._requests(each, kind, path)) for kind, path in wanted}
 
     def _log(self, kind: str) -> AccessLog:
         logs = {"registry": self.registry.access_log, "git": self.git.access_log, "charts": self.charts.access_log}
@@ -168,10 +168,13 @@ class World:
         rows = [row for kind in ("registry", "git", "charts") for row in list(self._log(kind).rows)]
         return {slug for row in rows for slug in _SLUG.findall(row.path)}
 
-    def _requests(self, kind: str, path: str) -> Iterable[tuple[str, str]]:
-        log = self._log(kind)
-        place = re.compile(rf"/{re.escape(path)}(\.git)?(/|$)")
-        return ((row.method, row.path) for row in log.rows if place.search(row.path))
+    def _requests(self, each: Plan, kind: str, path: str) -> Iterable[tuple[str, str]]:
+        """Those for this repository, and none for another of the case whose path goes on from this one's."""
+        paths = {other for pairs in each.repositories.values() for known, other in pairs if known == kind}
+        longer = sorted(other.removeprefix(path) for other in paths if other.startswith(f"{path}/"))
+        others = "".join(rf"(?!{re.escape(rest)}(?:\.git)?(?:/|$))" for rest in longer)
+        place = re.compile(rf"/{re.escape(path)}{others}(?:\.git)?(?:/|$)")
+        return ((row.method, row.path) for row in self._log(kind).rows if place.search(row.path))
 
     def kinds(self, each: Plan, marks: Mapping[str, int]) -> dict[str, dict[str, int]]:
         """Warehouse -> kind of request -> how many arrived after the marks."""
@@ -179,7 +182,7 @@ class World:
         for name, repositories in each.repositories.items():
             counts: Counter[str] = Counter()
             for kind, path in repositories:
-                for _, requested in list(self._requests(kind, path))[marks.get(f"{kind}:{path}", 0) :]:
+                for _, requested in list(self._requests(each, kind, path))[marks.get(f"{kind}:{path}", 0) :]:
                     counts[_kind(requested)] += 1
             found[name] = dict(counts)
         return found
