@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -137,28 +137,36 @@ def decode(body: bytes, shape: Shape) -> Any:
 
 
 def _plain(tree: Any, body: bytes) -> Any:
-    """A tree without the marks of its spelling. Iterative: bodies may be 10000 levels deep."""
+    """A tree without the marks of its spelling. Iterative: bodies may be 10000 levels deep.
+
+    In the order of the text, since the first number that does not fit is the error. A member that is overwritten is
+    read too. Nothing is made for a member but its value: a body may hold a million of them.
+    """
     out: list[Any] = []
-    waiting: list[tuple[Any, list[Any] | dict[str, Any], Any]] = [(tree, out, None)]
-    while waiting:
-        node, target, key = waiting.pop()
-        value: Any = node
-        if isinstance(node, Number):
-            value = _float(node, body, "")
-        elif isinstance(node, Pairs):
-            value = {}
-            # A member that is overwritten is read too: a number in it that does not fit is still an error.
-            waiting.extend((member, value, name) for name, member in reversed(node))
-        elif isinstance(node, Escaped):
-            value = str(node)
-        elif isinstance(node, list):
-            value = [None] * len(node)
-            waiting.extend((member, value, index) for index, member in reversed([*enumerate(node)]))
-        if key is None:
-            target.append(value)  # type: ignore[union-attr] # only the root has no key, and its target is a list
+    unfinished: list[tuple[Iterator[Any], list[Any] | dict[str, Any]]] = [(iter((tree,)), out)]
+    while unfinished:
+        members, target = unfinished[-1]
+        for member in members:
+            node = member[1] if isinstance(target, dict) else member
+            value = _scalar(node, body) if isinstance(node, str) else node
+            if isinstance(node, list):
+                value = {} if isinstance(node, Pairs) else []
+                unfinished.append((iter(node), value))
+            if isinstance(target, dict):
+                target[member[0]] = value
+            else:
+                target.append(value)
+            if isinstance(node, list):
+                break
         else:
-            target[key] = value
+            unfinished.pop()
     return out[0]
+
+
+def _scalar(node: str, body: bytes) -> str | float:
+    if isinstance(node, Number):
+        return _float(node, body, "")
+    return str(node) if isinstance(node, Escaped) else node
 
 
 def _misfit(what: str, kind: str, path: str, body: bytes) -> JSONError:

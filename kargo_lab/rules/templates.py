@@ -9,7 +9,8 @@ Source: receivers.md 5.6.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -22,6 +23,7 @@ from kargo_lab.rules.expressions import (
     Environment,
     Function,
     Limits,
+    Program,
     Value,
     json_of,
     parse_boolean,
@@ -29,7 +31,8 @@ from kargo_lab.rules.expressions import (
     template_environment,
 )
 
-_DELIMITERS = (("${{", "}}"), ("${%", "%}"))
+_DELIMITERS = MappingProxyType({"${{": "}}", "${%": "%}"})
+_OPENING = re.compile("|".join(map(re.escape, _DELIMITERS)))
 
 
 def evaluate(
@@ -49,40 +52,46 @@ def evaluate(
     Kargo release knows, its profile's `template_functions`. `environment` and `calls` are further
     functions, declared and implemented, as promotion steps have them.
     """
-    if not any(opening in text for opening, _ in _DELIMITERS):
+    if not any(opening in text for opening in _DELIMITERS):
         return text
     declared = template_environment(functions)
     if environment is not None:
         declared = Environment(name=environment.name, functions={**declared.functions, **environment.functions})
     implemented = {**{name: FUNCTIONS[name] for name in functions}, **calls}
+    programs: dict[str, Program] = {}
     parts: list[str] = []
-    rest = text
-    while True:
-        before, expression, rest = _next(rest)
-        parts.append(before)
-        if not expression:
-            # Nothing between delimiters reads to Kargo as "no more expressions": the rest stays text.
-            parts.append(rest)
-            break
-        program = expressions.compile(expression, environment=declared, version=version, limits=limits)
-        value = program.run(variables, functions=implemented, now=now)
-        parts.append(value if isinstance(value, str) else json_of(value))
-        if sum(map(len, parts)) > limits.text:
+    length = 0
+    for before, expression in _pieces(text):
+        made = [before]
+        if expression:
+            if expression not in programs:
+                programs[expression] = expressions.compile(
+                    expression, environment=declared, version=version, limits=limits
+                )
+            value = programs[expression].run(variables, functions=implemented, now=now)
+            made.append(value if isinstance(value, str) else json_of(value))
+        parts += made
+        length += sum(map(len, made))
+        if expression and length > limits.text:
             raise ExpressionError(f"the template makes a text longer than {limits.text} characters", text, stage="run")
     return typed("".join(parts))
 
 
-def _next(text: str) -> tuple[str, str, str]:
-    """What stands before the first expression, the expression, what follows; all before if there is none."""
-    found = [(text.find(opening), opening, closing) for opening, closing in _DELIMITERS if opening in text]
-    if not found:
-        return text, "", ""
-    start, opening, closing = min(found)
-    inside = start + len(opening)
-    end = text.find(closing, inside)
-    if end < 0:
-        raise ExpressionError(f"unclosed expression: expected {closing} before the end", text, start)
-    return text[:start], text[inside:end], text[end + len(closing) :]
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Each expression with what stands before it, and at last what follows them all, with none."""
+    position = 0
+    while opened := _OPENING.search(text, position):
+        closing = _DELIMITERS[opened[0]]
+        end = text.find(closing, opened.end())
+        if end < 0:
+            raise ExpressionError(f"unclosed expression: expected {closing} before the end", text, opened.start())
+        before, position = text[position : opened.start()], end + len(closing)
+        if opened.end() == end:
+            # Nothing between delimiters reads to Kargo as "no more expressions": the rest stays text.
+            yield before, ""
+            break
+        yield before, text[opened.end() : end]
+    yield text[position:], ""
 
 
 def typed(text: str) -> Value:
