@@ -235,6 +235,59 @@ def test_a_time_spelled_with_escapes_is_refused_as_in_go():
         _decode('{"t": "2020\\u002d01-02T03:04:05Z"}', Struct({"t": TIME}))
 
 
+TREE_FIELDS = {"name": TEXT}
+TREE = Struct(TREE_FIELDS)
+TREE_FIELDS["next"] = Nullable(TREE)
+
+
+def test_structs_in_structs_are_read_as_deep_as_go_goes():
+    tree = _decode('{"next": ' * 9_998 + '{"name": "a", "next": {}}' + "}" * 9_998, TREE)
+    for _ in range(9_998):
+        assert tree["name"] == ""
+        tree = tree["next"]
+    assert tree == {"name": "a", "next": {"name": "", "next": None}}
+
+
+def test_repeated_structs_are_merged_far_down_too():
+    tree = _decode('{"next": ' * 30 + '{"name": "a"}, "next": {"next": {}}' + "}" * 30, TREE)
+    for _ in range(30):
+        tree = tree["next"]
+    assert tree == {"name": "a", "next": {"name": "", "next": None}}
+
+
+def test_a_misfit_far_down_is_refused():
+    with pytest.raises(JSONError, match=r"into Go struct field next.+next\.name of type string"):
+        _decode('{"next": ' * 30 + '{"name": 1}' + "}" * 30, TREE)
+
+
+def test_a_number_that_does_not_fit_is_named_though_another_is_deeper():
+    text = "[" * 2000 + "1e997" + "]" * 2000
+    with pytest.raises(JSONError, match="number 1e998 into"):
+        gojson.loads(f"[1, 1e998, {text}, 1e999]".encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"ll": [["a", "b"], ["c"]], "ll": [[]], "ll": [["d"], ["e"]]}', [["d"], ["e"]]),
+        ('{"l": [{"x": "a"}, {"x": "b"}], "l": [{}], "l": [{}, {}, {}]}', ["a", "b", ""]),
+        ('{"l": [{"x": "a"}, {"x": "b"}, {"x": "c"}], "l": [{}, {}], "l": [{}], "l": [{}, {}, {}]}', ["a", "b", "c"]),
+        ('{"l": [{"x": "a"}, {"x": "b"}], "l": [], "l": [{}, {}]}', ["", ""]),
+        ('{"l": [{"x": "a"}, {"x": "b"}], "l": null, "l": [{}, {}]}', ["", ""]),
+    ],
+)
+def test_a_repeated_list_is_written_over_what_the_first_left(text, value):
+    found = _decode(text, OUTER)
+    assert (found["ll"] or [each["x"] for each in found["l"]]) == value
+
+
+def test_what_one_member_leaves_is_nobody_elses():
+    """Structs that nothing is said of may be one value; writing into one of them makes it another."""
+    found = _decode('{"l": [{}, {"r": {}}, {"r": {"z": "a"}}, {}], "m": {"k": {}}, "m": {"l": {"x": "b"}}}', OUTER)
+    assert [each["r"]["z"] for each in found["l"]] == ["", "", "a", ""]
+    assert (found["m"]["k"]["x"], found["m"]["l"]["x"], found["s"]["x"]) == ("", "b", "")
+
+
 SHAPES = st.recursive(
     st.sampled_from([TEXT, INT64, FLOAT, BOOL, ANY, TIME, TIMESTAMP]),
     lambda inner: st.one_of(
