@@ -173,6 +173,9 @@ def _quoted(byte: int) -> str:
 
 
 _CLOSING = {ord("["): ord("]"), ord("{"): ord("}")}
+_PARTNERS = bytes.maketrans(b"]}", b"[{")
+_OPENED = re.compile(rb"\[{2,}(?=\[)")  # behind the last one may be its end
+_CLOSED = re.compile(rb"[]}]{2,}+")
 _STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
 _SCALAR = rf"(?:{_STRING}|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+|true|false|null)"
 
@@ -240,6 +243,8 @@ class _Walk:
         waiting = bytearray()
         while True:
             byte = self.blank()
+            if self.enter(waiting):
+                continue
             if byte in _CLOSING:
                 if len(waiting) >= MAX_DEPTH:
                     self.refuse("exceeded max depth", self.at)
@@ -251,11 +256,28 @@ class _Walk:
                 self.at += 1
             else:
                 self.scalar(byte)
+            self.leave(waiting)
             while waiting and self.closes(waiting[-1]):
                 waiting.pop()
             if not waiting:
                 return
             self.begin(waiting[-1])
+
+    def enter(self, waiting: bytearray) -> bool:
+        """Step over many brackets that begin lists at once, unless they may be too many."""
+        opened = _OPENED.match(self.body, self.at)
+        if opened is None or len(waiting) + len(opened[0]) > MAX_DEPTH:
+            return False
+        waiting += opened[0]
+        self.at = opened.end()
+        return True
+
+    def leave(self, waiting: bytearray) -> None:
+        """Step over many closing brackets at once, if they are those that are wanted."""
+        closed = _CLOSED.match(self.body, self.at)
+        if closed is not None and waiting.endswith(closed[0][::-1].translate(_PARTNERS)):
+            del waiting[-len(closed[0]) :]
+            self.at = closed.end()
 
     def begin(self, container: int) -> None:
         """Go to a value of a list or object, past many that are well."""
