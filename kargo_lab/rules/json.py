@@ -14,14 +14,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from itertools import count, repeat
-from operator import itemgetter
 from typing import Any
 
 import attrs
 
 from kargo_lab.rules import rfc3339
-from kargo_lab.rules.jsontext import ESCAPED, JSONError, Number, Pairs, numbers, parse, parse_marked, read, text_of
+from kargo_lab.rules.jsontext import Escaped, JSONError, Number, Pairs, parse, scan, text_of
 from kargo_lab.rules.jsonwrite import dumps
 
 __all__ = [
@@ -122,72 +120,53 @@ class _Slice(list[Any]):
 
     __slots__ = ("spare",)
 
-    def __init__(self, values: list[Any], spare: list[Any]) -> None:
-        super().__init__(values)
-        self.spare = spare
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare: list[Any] = []
 
 
 def loads(body: bytes) -> Any:
     """The value of `body` as Go holds it in an `any`: numbers are floats, the last of equal names wins."""
-    unfit = False
-
-    def fitting(spelled: str) -> float:
-        nonlocal unfit
-        value = float(spelled)
-        unfit = unfit or math.isinf(value)
-        return value
-
-    value = read(body, {"parse_int": fitting, "parse_float": fitting})
-    if unfit:  # also where a member of the same name follows
-        for spelled in numbers(body):
-            _float(spelled.encode(), body, "")
-    return value
+    return _plain(parse(body), body)
 
 
 def decode(body: bytes, shape: Shape) -> Any:
-    """The value of `body` in the declared shape: dict, list, str, int, float, bool, or None for a nil pointer.
-
-    Not to be changed: structs of which nothing was said may be one dict. Of several misfits the first is named,
-    unless one is more than twenty structs down.
-    """
-    # Go reads times before it reads escapes.
-    tree = parse_marked(body, _TIME_ESCAPE) if _TIME_ESCAPE.search(text_of(body)) else parse(body)
-    reader = _Reader(body)
-    value = reader.read(shape, tree, _UNSET, "")
-    for struct in reader.later:  # which may add to them
-        reader.members(*struct)
-    return value
-
-
-_NAME, _MEMBER = itemgetter(0), itemgetter(1)
+    """The value of `body` in the declared shape: dict, list, str, int, float, bool, or None for a nil pointer."""
+    tree = scan(body) if _TIME_ESCAPE.search(body) else parse(body)
+    return _Reader(body).read(shape, tree, _UNSET, "")
 
 
 def _plain(tree: Any, body: bytes) -> Any:
-    """A tree without the marks of its spelling. Iterative: bodies may be 10000 levels deep."""
-    out: list[Any] = [None]
-    waiting: list[Iterator[tuple[list[Any] | dict[str, Any], Any, Any]]] = [iter([(out, 0, tree)])]
-    while waiting:
-        for target, key, node in waiting[-1]:
-            kind = type(node)
-            if kind is Number:
-                target[key] = _float(node, body, "")
-            elif kind is str:
-                target[key] = node.replace(ESCAPED, "")
-            elif kind is list:
-                inner = target[key] = [None] * len(node)
-                waiting.append(zip(repeat(inner), count(), node))
-                break
-            elif kind is tuple:
-                members: dict[str, Any] = {}
-                target[key] = members
-                # A member that is overwritten is read too: a number in it that does not fit is still an error.
-                waiting.append(zip(repeat(members), map(_NAME, node), map(_MEMBER, node)))
-                break
+    """A tree without the marks of its spelling. Iterative: bodies may be 10000 levels deep.
+
+    In the order of the text, since the first number that does not fit is the error. A member that is overwritten is
+    read too. Nothing is made for a member but its value: a body may hold a million of them.
+    """
+    out: list[Any] = []
+    unfinished: list[tuple[Iterator[Any], list[Any] | dict[str, Any]]] = [(iter((tree,)), out)]
+    while unfinished:
+        members, target = unfinished[-1]
+        for member in members:
+            node = member[1] if isinstance(target, dict) else member
+            value = _scalar(node, body) if isinstance(node, str) else node
+            if isinstance(node, list):
+                value = {} if isinstance(node, Pairs) else []
+                unfinished.append((iter(node), value))
+            if isinstance(target, dict):
+                target[member[0]] = value
             else:
-                target[key] = node
+                target.append(value)
+            if isinstance(node, list):
+                break
         else:
-            waiting.pop()
+            unfinished.pop()
     return out[0]
+
+
+def _scalar(node: str, body: bytes) -> str | float:
+    if isinstance(node, Number):
+        return _float(node, body, "")
+    return str(node) if isinstance(node, Escaped) else node
 
 
 def _misfit(what: str, kind: str, path: str, body: bytes) -> JSONError:
@@ -198,25 +177,19 @@ def _misfit(what: str, kind: str, path: str, body: bytes) -> JSONError:
 def _float(number: Number, body: bytes, path: str) -> float:
     value = float(number)
     if math.isinf(value):
-        raise _misfit(f"number {number.decode()}", "float64", path, body)
+        raise _misfit(f"number {number}", "float64", path, body)
     return value
 
 
 # Escapes of the characters that times are written with; common ones, as that of `<`, are not among them.
-_TIME_ESCAPE = re.compile(r"\\u00(?:2[b-eB-E]|3[0-9aA]|5[4aA])")
-
-
-_DEEP = 20  # structs in structs; five calls each at most, and honest bodies have ten
+_TIME_ESCAPE = re.compile(rb"\\u00(?:2[b-eB-E]|3[0-9aA]|5[4aA])")
 
 
 class _Reader:
-    """Decodes one tree. A struct may hold others of its type, so those far down wait, empty, in `later`."""
+    """Decodes one tree. Recursion is as deep as the shape, and shapes are ours."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.depth = 0
-        self.zeros: dict[int, dict[str, Any]] = {}
-        self.later: list[tuple[Struct, Any, dict[str, Any], str]] = []
 
     def read(self, shape: Shape, node: Any, before: Any, path: str) -> Any:
         """The value of `node`; `before` is what an earlier member of the same name left, or `_UNSET`."""
@@ -232,65 +205,48 @@ class _Reader:
 
     def struct(self, shape: Struct, node: Any, before: Any, path: str) -> dict[str, Any]:
         """A struct; null leaves it as it is."""
-        zero: dict[str, Any] = self.zero(shape)
-        given: dict[str, Any] = zero if before is _UNSET else before
-        if node is None or node == ():
-            return given
-        value = {**zero} if given is zero else given
-        if self.depth < _DEEP:
-            self.depth += 1
-            self.members(shape, node, value, path)
-            self.depth -= 1
-        else:
-            self.later.append((shape, node, value, path))
+        value: dict[str, Any] = {} if before is _UNSET else before
+        if node is not None:
+            for name, member in self.pairs(node, "struct", path):
+                field = shape.field(name)
+                if field is not None:
+                    inner = f"{path}.{field}" if path else field
+                    value[field] = self.read(shape.fields[field], member, value.get(field, _UNSET), inner)
+        for field, inner_shape in shape.fields.items():
+            if field not in value:
+                value[field] = _zero(inner_shape)
         return value
-
-    def members(self, shape: Struct, node: Any, value: dict[str, Any], path: str) -> None:
-        """Set what an object says of a struct."""
-        for name, member in self.pairs(node, "struct", path):
-            field = shape.field(name)
-            if field is not None:
-                inner = f"{path}.{field}" if path else field
-                value[field] = self.read(shape.fields[field], member, value[field], inner)
 
     def map(self, shape: MapOf, node: Any, before: Any, path: str) -> dict[str, Any]:
         """A map; null empties it, an object adds to it, and each of its values starts afresh."""
         if node is None:
             return {}
-        value: dict[str, Any] = {} if before is _UNSET else before or {}
+        value: dict[str, Any] = {} if before is _UNSET else before
         for name, member in self.pairs(node, "map", path):
             value[name] = self.read(shape.shape, member, _UNSET, path)
         return value
 
     def list(self, shape: ListOf, node: Any, before: Any, path: str) -> list[Any]:
         """A slice. The elements of an earlier list of the same name are decoded into, as Go does."""
-        if node is None or node == []:
-            return []
-        if type(node) is not list:
+        value = _Slice()
+        if node is None:
+            return value
+        if not isinstance(node, list) or isinstance(node, Pairs):
             raise _misfit(_kind(node), "slice", path, self.body)
-        spare = before.spare if type(before) is _Slice else []
-        if before is not _UNSET:
-            spare += reversed(before)
-        value = [self.read(shape.shape, member, spare.pop() if spare else _UNSET, path) for member in node]
-        return _Slice(value, spare) if spare else value
+        if not node:
+            return value
+        if isinstance(before, _Slice):
+            # Handed on and not copied: a member may be repeated as often as fits into a body.
+            value.spare = before.spare
+            value.spare.extend(reversed(before))
+        value.extend(self.read(shape.shape, each, value.spare.pop() if value.spare else _UNSET, path) for each in node)
+        return value
 
     def pairs(self, node: Any, kind: str, path: str) -> Pairs:
         """The members of an object."""
-        if type(node) is not tuple:
+        if not isinstance(node, Pairs):
             raise _misfit(_kind(node), kind, path, self.body)
         return node
-
-    def zero(self, shape: Shape) -> Any:
-        """What Go holds where nothing was said. Structs that nothing was said of are one, and never written to."""
-        if isinstance(shape, Scalar):
-            return shape.zero
-        if isinstance(shape, Nullable):
-            return None
-        if isinstance(shape, Struct):
-            if id(shape) not in self.zeros:
-                self.zeros[id(shape)] = {name: self.zero(inner) for name, inner in shape.fields.items()}
-            return self.zeros[id(shape)]
-        return {} if isinstance(shape, MapOf) else []
 
     def scalar(self, shape: Scalar, node: Any, before: Any, path: str) -> Any:
         """A value without declared parts; null leaves what was there."""
@@ -307,35 +263,36 @@ class _Reader:
 
 
 def _text(node: Any, _reader: _Reader, _path: str) -> str | None:
-    return node.replace(ESCAPED, "") if type(node) is str else None
+    return str(node) if isinstance(node, str) and not isinstance(node, Number) else None
 
 
 def _bool(node: Any, _reader: _Reader, _path: str) -> bool | None:
-    return node if type(node) is bool else None
+    return node if isinstance(node, bool) else None
 
 
 def _number(node: Any, reader: _Reader, path: str) -> float | None:
-    return _float(node, reader.body, path) if type(node) is Number else None
+    return _float(node, reader.body, path) if isinstance(node, Number) else None
 
 
-_INT64 = re.compile(rb"-?[0-9]{1,19}")
+_INT64 = re.compile(r"-?[0-9]{1,19}")
 
 
 def _int(node: Any, reader: _Reader, path: str) -> int | None:
-    if type(node) is not Number:
+    if not isinstance(node, Number):
         return None
     # 19 digits are enough for 64 bits; longer spellings would make `int` slow.
     if not _INT64.fullmatch(node) or not -(2**63) <= int(node) < 2**63:
-        raise _misfit(f"number {node.decode()}", "int64", path, reader.body)
+        raise _misfit(f"number {node}", "int64", path, reader.body)
     return int(node)
 
 
-def _time(node: Any, _reader: _Reader, _path: str) -> str | None:
-    return node if type(node) is str and rfc3339.instant(node) is not None else None
+def _time(node: Any, reader: _Reader, path: str) -> str | None:
+    text = None if isinstance(node, Escaped) else _text(node, reader, path)
+    return text if text is not None and rfc3339.instant(text) is not None else None
 
 
 def _timestamp(node: Any, reader: _Reader, path: str) -> str | None:
-    return str(_int(node, reader, path)) if type(node) is Number else _time(node, reader, path)
+    return str(_int(node, reader, path)) if isinstance(node, Number) else _time(node, reader, path)
 
 
 _SCALARS = {
@@ -349,9 +306,21 @@ _SCALARS = {
 _UNSET: Any = object()
 
 
-_KINDS = {Number: "number", tuple: "object", str: "string", bool: "bool", list: "array"}
-
-
 def _kind(node: Any) -> str:
     """What Go calls a value that does not fit."""
-    return _KINDS[type(node)]
+    if isinstance(node, Number):
+        return "number"
+    if isinstance(node, Pairs):
+        return "object"
+    return {str: "string", Escaped: "string", bool: "bool", list: "array"}[type(node)]
+
+
+def _zero(shape: Shape) -> Any:
+    """What Go holds where nothing was said."""
+    if isinstance(shape, Scalar):
+        return shape.zero
+    if isinstance(shape, Nullable):
+        return None
+    if isinstance(shape, Struct):
+        return {name: _zero(inner) for name, inner in shape.fields.items()}
+    return {} if isinstance(shape, MapOf) else _Slice()

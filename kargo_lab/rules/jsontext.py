@@ -1,11 +1,10 @@
 """JSON text as Go's scanner reads it: what is accepted, what a refusal is called, and the tree that comes out.
 
-Python's own scanner, written in C, reads every text. It is given hooks so that it keeps numbers as they are
-spelled and objects as pairs, because Go decides later what to make of them. It recurses, and Go takes 10000
-levels, so what nests too deeply for it is cut into pieces, and the innermost are read first.
-
-Go does not name the faults of a text as Python does, which matters because the generic receiver sends that text
-back. So the scanner below walks through whatever was refused, only to find the fault; a test holds the two together.
+The reading is done twice over. Python's own scanner, written in C, takes nearly every body that
+arrives; it is given hooks so that it keeps numbers as they are spelled and objects as pairs,
+because Go decides later what to make of them. Whatever that scanner refuses, or finds too deep, goes to
+the scanner below. It needs no recursion, knows Go's limit of 10000 levels, and names what is wrong as
+Go does, which matters because the generic receiver sends that text back. A test holds the two together.
 
 Source: the package documentation of encoding/json, and Go 1.26 asked for its error texts.
 """
@@ -15,7 +14,6 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from kargo_lab.errors import RuleError
@@ -27,14 +25,22 @@ class JSONError(RuleError):
     """Bytes that Go's encoding/json refuses, or a value that it does not write. `message` is Go's text."""
 
 
-Pairs = tuple[tuple[str, Any], ...]
-"""An object as it is spelled: members in order, repeats included."""
+class Number(str):
+    """A number as it is spelled: whether it fits is known only once its place is."""
 
-Number = bytes
-"""A number as it is spelled: whether it fits is known only once its place is."""
+    __slots__ = ()
 
-ESCAPED = "\ud800"
-"""Stands in a marked tree before characters that were spelled as escapes. Texts have no lone surrogate of their own."""
+
+class Escaped(str):
+    """A string that was spelled with escapes, as `scan` marks it: Go reads times before it reads escapes."""
+
+    __slots__ = ()
+
+
+class Pairs(list[tuple[str, Any]]):
+    """An object as it is spelled: members in order, repeats included."""
+
+    __slots__ = ()
 
 
 def _byte_by_byte(bad: UnicodeError) -> tuple[str, int]:
@@ -53,93 +59,22 @@ def text_of(body: bytes) -> str:
 
 def parse(body: bytes) -> Any:
     """The tree of one JSON text: str, Number, bool, None, list and Pairs. Raises JSONError."""
-    return read(body, _TREE)
-
-
-def parse_marked(body: bytes, escapes: re.Pattern[str]) -> Any:
-    """The tree with an ESCAPED in its texts, not in its names, before each character spelled as one of `escapes`."""
-    return read(body, _MARKED_TREE, escapes)
-
-
-def read(body: bytes, hooks: Mapping[str, Any], escapes: re.Pattern[str] | None = None) -> Any:
-    """What `json.JSONDecoder` makes of one JSON text with these hooks. Raises JSONError."""
-    text = _without_lone_surrogates(text_of(body))
-    if escapes is not None:
-        text = _ESCAPE.sub(lambda found: ESCAPED * bool(escapes.fullmatch(found[0])) + found[0], text)
     try:
-        try:
-            return json.JSONDecoder(**hooks, parse_constant=_refuse_constant).decode(text)
-        except RecursionError:
-            return _read_in_pieces(text, hooks)
-    except ValueError:
-        refuse(body)
+        return _DECODER.decode(_without_lone_surrogates(text_of(body)))
+    except (ValueError, RecursionError):
+        return _Scanner(body).document()
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity: Python's extension, not JSON
 
 
-def _unmarked(pairs: list[tuple[str, Any]]) -> Pairs:
-    return tuple((name.replace(ESCAPED, ""), member) for name, member in pairs)
-
-
-_TREE: Mapping[str, Any] = {
-    "object_pairs_hook": tuple,
-    "parse_int": str.encode,
-    "parse_float": str.encode,
-}
-_MARKED_TREE = {**_TREE, "object_pairs_hook": _unmarked}
-
-_TO_BRACKET = re.compile(r'([^"\[\]{}NI]*+(?:"(?:[^"\\]|\\.)*+"[^"\[\]{}NI]*+)*+)([\[\]{}]?)', re.DOTALL)
-_PIECE = 50  # levels that Python's scanner is asked to read at once
-
-
-def _read_in_pieces(text: str, hooks: Mapping[str, Any]) -> Any:
-    """Read a text that is nested deeply; ValueError if it is none.
-
-    A value with so many levels inside is read as soon as it ends, and `NaN`, which JSON has not, takes its place.
-    """
-    inside: list[Any] = []
-    decoder = json.JSONDecoder(**hooks, parse_constant=lambda _: inside.pop())
-    unread: list[str] = []
-    values: list[Any] = []  # those in whose place a NaN stands in `unread`
-    waiting: list[tuple[int, int]] = []  # where each open bracket is in `unread`, and how many values there were
-    levels = [0]  # how many there are so far inside of each open bracket
-    for found in _TO_BRACKET.finditer(text):
-        unread += found.groups()
-        if found[2] in ("[", "{"):
-            waiting.append((len(unread) - 1, len(values)))
-            levels.append(0)
-            if len(waiting) > MAX_DEPTH:
-                break
-        elif found[2] and waiting:
-            start, known = waiting.pop()
-            height = levels.pop() + 1
-            if height > _PIECE:
-                inside[:] = reversed(values[known:])
-                values[known:] = [decoder.decode("".join(unread[start:]))]
-                unread[start:] = ["NaN"]
-                height = 0
-            levels[-1] = max(levels[-1], height)
-        else:
-            break
-    if waiting or found.end() < len(text):
-        raise ValueError(text)
-    inside[:] = reversed(values)
-    return decoder.decode("".join(unread))
-
-
-_STRING_OR_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?[0-9][-+.0-9eE]*+)', re.DOTALL)
-
-
-def numbers(body: bytes) -> Iterator[str]:
-    """The numbers of a JSON text as they are spelled, in their order."""
-    return (found[1] for found in _STRING_OR_NUMBER.finditer(text_of(body)) if found[1])
-
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
+)
 
 _ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|u00..|.)",
-    re.DOTALL,
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 
 
@@ -155,7 +90,11 @@ _PLAIN = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+
 _HEX = re.compile(rb"[0-9a-fA-F]{0,4}")
 _DIGITS = re.compile(rb"[0-9]+")
 _INTEGER = re.compile(rb"0|[1-9][0-9]*")
-_LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
+_LITERALS: dict[int, tuple[bytes, Any]] = {
+    ord("t"): (b"true", True),
+    ord("f"): (b"false", False),
+    ord("n"): (b"null", None),
+}
 _ESCAPED_LETTERS = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 39: "\\'", 92: "\\\\"}
 
 
@@ -172,39 +111,8 @@ def _quoted(byte: int) -> str:
     return f"'{shown}'"
 
 
-_CLOSING = {ord("["): ord("]"), ord("{"): ord("}")}
-_PARTNERS = bytes.maketrans(b"]}", b"[{")
-_OPENED = re.compile(rb"\[{2,}(?=\[)")  # behind the last one may be its end
-_CLOSED = re.compile(rb"[]}]{2,}+")
-_STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
-_SCALAR = rf"(?:{_STRING}|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+|true|false|null)"
-
-
-def _short_values(inner: str) -> str:
-    """A pattern of scalars, and of lists and objects of what `inner` finds."""
-    member = rf"\s*+{_STRING}\s*+:\s*+{inner}\s*+"
-    lists = rf"\[\s*+(?:{inner}\s*+(?:,\s*+{inner}\s*+)*+)?+\]"
-    return rf"(?>{_SCALAR}|{lists}|\{{(?:{member}(?:,{member})*+|\s*+)\}})"
-
-
-_SHORT = _short_values(_short_values(_SCALAR))
-# Elements, and members without the first name, that are well: most of a body is stepped over at once.
-_WELL = {
-    container: re.compile(pattern.replace(r"\s", r"[ \t\n\r]").encode())
-    for container, pattern in {
-        ord("["): rf"(?:\s*+{_SHORT}\s*+,)*+",
-        ord("{"): rf"(?:\s*+{_SHORT}\s*+,\s*+{_STRING}\s*+:)*+",
-    }.items()
-}
-
-
-def refuse(body: bytes) -> NoReturn:
-    """Say as Go does what is wrong with a text that is no JSON."""
-    _Walk(body).document()
-
-
-class _Walk:
-    """Walks through a text to its first fault, without recursion; `at` is the byte that is looked at."""
+class _Scanner:
+    """Reads without recursion; `at` is the byte that is looked at."""
 
     def __init__(self, body: bytes) -> None:
         self.body, self.at = body, 0
@@ -221,112 +129,101 @@ class _Walk:
         text = text_of(self.body)
         raise JSONError("unexpected end of JSON input", text, len(text))
 
-    def skip(self, pattern: re.Pattern[bytes]) -> None:
-        """Step over what a pattern finds, which may be nothing."""
-        self.at = pattern.match(self.body, self.at).end()  # type: ignore[union-attr] # it matches the empty text too
-
     def blank(self) -> int:
         """Step over white space; the byte behind it. There has to be one."""
-        self.skip(_BLANK)
+        self.at = _BLANK.match(self.body, self.at).end()  # type: ignore[union-attr] # it matches the empty text too
         if self.at >= len(self.body):
             self.refuse_end()
         return self.body[self.at]
 
-    def document(self) -> NoReturn:
-        """The one value of the text; if there is no fault in it, what is behind it is one."""
-        self.value()
-        self.skip(_BLANK)
-        self.refuse("after top-level value", self.at)
+    def document(self) -> Any:
+        """The one value of the text."""
+        value = self.value()
+        self.at = _BLANK.match(self.body, self.at).end()  # type: ignore[union-attr] # as in `blank`
+        if self.at < len(self.body):
+            self.refuse("after top-level value", self.at)
+        return value
 
-    def value(self) -> None:
-        """A value with all that is in it; of open lists and objects the opening bracket waits on a stack."""
-        waiting = bytearray()
+    def value(self) -> Any:
+        """A value with all that is in it; open lists and objects wait on a stack with the key to fill."""
+        waiting: list[tuple[list[Any] | Pairs, str]] = []
         while True:
             byte = self.blank()
-            if self.enter(waiting):
-                continue
-            if byte in _CLOSING:
+            value: Any
+            if byte in b"[{":
                 if len(waiting) >= MAX_DEPTH:
                     self.refuse("exceeded max depth", self.at)
                 self.at += 1
-                if self.blank() != _CLOSING[byte]:
-                    waiting.append(byte)
-                    self.begin(byte)
+                container: list[Any] | Pairs = [] if byte == ord("[") else Pairs()
+                if self.blank() != (ord("]") if byte == ord("[") else ord("}")):
+                    waiting.append((container, self.key() if byte == ord("{") else ""))
                     continue
                 self.at += 1
+                value = container
             else:
-                self.scalar(byte)
-            self.leave(waiting)
-            while waiting and self.closes(waiting[-1]):
-                waiting.pop()
-            if not waiting:
-                return
-            self.begin(waiting[-1])
+                value = self.scalar(byte)
+            while waiting:
+                container, key = waiting[-1]
+                container.append((key, value) if isinstance(container, Pairs) else value)
+                if self.closes(container):
+                    value = waiting.pop()[0]
+                    continue
+                if isinstance(container, Pairs):
+                    waiting[-1] = (container, self.key())
+                break
+            else:
+                return value
 
-    def enter(self, waiting: bytearray) -> bool:
-        """Step over many brackets that begin lists at once, unless they may be too many."""
-        opened = _OPENED.match(self.body, self.at)
-        if opened is None or len(waiting) + len(opened[0]) > MAX_DEPTH:
-            return False
-        waiting += opened[0]
-        self.at = opened.end()
-        return True
-
-    def leave(self, waiting: bytearray) -> None:
-        """Step over many closing brackets at once, if they are those that are wanted."""
-        closed = _CLOSED.match(self.body, self.at)
-        if closed is not None and waiting.endswith(closed[0][::-1].translate(_PARTNERS)):
-            del waiting[-len(closed[0]) :]
-            self.at = closed.end()
-
-    def begin(self, container: int) -> None:
-        """Go to a value of a list or object, past many that are well."""
-        if container == ord("{"):
-            self.key()
-        self.skip(_WELL[container])
-
-    def closes(self, container: int) -> bool:
+    def closes(self, container: list[Any] | Pairs) -> bool:
         """Behind an element: True at the closing bracket, False behind a comma."""
         byte = self.blank()
-        if byte not in (_CLOSING[container], ord(",")):
-            self.refuse("after object key:value pair" if container == ord("{") else "after array element", self.at)
+        closing, context = (
+            (ord("}"), "after object key:value pair")
+            if isinstance(container, Pairs)
+            else (ord("]"), "after array element")
+        )
+        if byte not in (closing, ord(",")):
+            self.refuse(context, self.at)
         self.at += 1
-        return byte != ord(",")
+        return byte == closing
 
-    def key(self) -> None:
+    def key(self) -> str:
         """A member's name with its colon."""
         if self.blank() != ord('"'):
             self.refuse("looking for beginning of object key string", self.at)
-        self.string()
+        name = str(self.string())
         if self.blank() != ord(":"):
             self.refuse("after object key", self.at)
         self.at += 1
+        return name
 
-    def scalar(self, byte: int) -> None:
+    def scalar(self, byte: int) -> Any:
         """A string, number or literal that begins with `byte`."""
         if byte == ord('"'):
-            self.string()
-        elif byte in b"-0123456789":
-            self.number()
-        elif byte in _LITERALS:
-            self.literal(_LITERALS[byte])
-        else:
+            return self.string()
+        if byte in b"-0123456789":
+            return self.number()
+        if byte not in _LITERALS:
             self.refuse("looking for beginning of value", self.at)
-
-    def literal(self, word: bytes) -> None:
-        """One of the three words."""
+        word, value = _LITERALS[byte]
         for offset, letter in enumerate(word):
             if self.body[self.at + offset : self.at + offset + 1] != bytes((letter,)):
                 self.refuse(f"in literal {word.decode()} (expecting {_quoted(letter)})", self.at + offset)
         self.at += len(word)
+        return value
 
-    def string(self) -> None:
+    def string(self) -> str:
         """A string from its opening quotation mark to behind the closing one."""
-        self.at += 1
-        self.skip(_PLAIN)
-        if self.body[self.at : self.at + 1] != b'"':
-            self.refuse_string(self.at)
-        self.at += 1
+        start = self.at + 1
+        end = _PLAIN.match(self.body, start).end()  # type: ignore[union-attr] # it matches the empty text too
+        if self.body[end : end + 1] != b'"':
+            self.refuse_string(end)
+        self.at = end + 1
+        spelled = text_of(self.body[start : end + 1])
+        if "\\" not in spelled:
+            return spelled[:-1]
+        text = json.decoder.scanstring(_without_lone_surrogates(spelled), 0, True)[0]  # type: ignore[attr-defined] # not in the stubs
+        return Escaped(text)
 
     def refuse_string(self, at: int) -> NoReturn:
         """Say what is wrong with the byte of a string that could not be read."""
@@ -339,15 +236,17 @@ class _Walk:
         digits = _HEX.match(self.body, at + 2).end()  # type: ignore[union-attr] # it matches the empty text too
         self.refuse("in \\u hexadecimal character escape", digits)
 
-    def number(self) -> None:
+    def number(self) -> Number:
         """A number as far as it goes; what follows it is judged by the caller."""
-        at = self.digits(self.at + (self.body[self.at] == ord("-")), _INTEGER, "in numeric literal")
+        start = self.at
+        at = self.digits(start + (self.body[start] == ord("-")), _INTEGER, "in numeric literal")
         if self.body[at : at + 1] == b".":
             at = self.digits(at + 1, _DIGITS, "after decimal point in numeric literal")
         if self.body[at : at + 1] in (b"e", b"E"):
             signed = self.body[at + 1 : at + 2] in (b"+", b"-")
             at = self.digits(at + 1 + signed, _DIGITS, "in exponent of numeric literal")
         self.at = at
+        return Number(self.body[start:at].decode())
 
     def digits(self, at: int, pattern: re.Pattern[bytes], context: str) -> int:
         """The end of the digits at `at`; there has to be one."""
@@ -355,3 +254,8 @@ class _Walk:
         if found is None:
             self.refuse(context, at)
         return found.end()
+
+
+def scan(body: bytes) -> Any:
+    """The tree of one JSON text by the slow scanner alone, which knows which strings were `Escaped`."""
+    return _Scanner(body).document()
