@@ -131,9 +131,17 @@ def loads(body: bytes) -> Any:
 
 
 def decode(body: bytes, shape: Shape) -> Any:
-    """The value of `body` in the declared shape: dict, list, str, int, float, bool, or None for a nil pointer."""
+    """The value of `body` in the declared shape: dict, list, str, int, float, bool, or None for a nil pointer.
+
+    Not to be changed: structs of which nothing was said may be one dict. Of several misfits the first is named,
+    unless one is more than twenty structs down.
+    """
     tree = scan(body) if _TIME_ESCAPE.search(body) else parse(body)
-    return _Reader(body).read(shape, tree, _UNSET, "")
+    reader = _Reader(body)
+    value = reader.read(shape, tree, _UNSET, "")
+    for struct in reader.later:  # which may add to them
+        reader.members(*struct)
+    return value
 
 
 def _plain(tree: Any, body: bytes) -> Any:
@@ -185,11 +193,17 @@ def _float(number: Number, body: bytes, path: str) -> float:
 _TIME_ESCAPE = re.compile(rb"\\u00(?:2[b-eB-E]|3[0-9aA]|5[4aA])")
 
 
+_DEEP = 20  # structs in structs; five calls each at most, and honest bodies have ten
+
+
 class _Reader:
-    """Decodes one tree. Recursion is as deep as the shape, and shapes are ours."""
+    """Decodes one tree. A struct may hold others of its type, so those far down wait, empty, in `later`."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
+        self.depth = 0
+        self.zeros: dict[int, dict[str, Any]] = {}
+        self.later: list[tuple[Struct, Any, dict[str, Any], str]] = []
 
     def read(self, shape: Shape, node: Any, before: Any, path: str) -> Any:
         """The value of `node`; `before` is what an earlier member of the same name left, or `_UNSET`."""
@@ -205,23 +219,32 @@ class _Reader:
 
     def struct(self, shape: Struct, node: Any, before: Any, path: str) -> dict[str, Any]:
         """A struct; null leaves it as it is."""
-        value: dict[str, Any] = {} if before is _UNSET else before
-        if node is not None:
-            for name, member in self.pairs(node, "struct", path):
-                field = shape.field(name)
-                if field is not None:
-                    inner = f"{path}.{field}" if path else field
-                    value[field] = self.read(shape.fields[field], member, value.get(field, _UNSET), inner)
-        for field, inner_shape in shape.fields.items():
-            if field not in value:
-                value[field] = _zero(inner_shape)
+        zero: dict[str, Any] = self.zero(shape)
+        given: dict[str, Any] = zero if before is _UNSET else before
+        if node is None or (not node and isinstance(node, Pairs)):
+            return given
+        value = {**zero} if given is zero else given
+        if self.depth < _DEEP:
+            self.depth += 1
+            self.members(shape, node, value, path)
+            self.depth -= 1
+        else:
+            self.later.append((shape, node, value, path))
         return value
+
+    def members(self, shape: Struct, node: Any, value: dict[str, Any], path: str) -> None:
+        """Set what an object says of a struct."""
+        for name, member in self.pairs(node, "struct", path):
+            field = shape.field(name)
+            if field is not None:
+                inner = f"{path}.{field}" if path else field
+                value[field] = self.read(shape.fields[field], member, value[field], inner)
 
     def map(self, shape: MapOf, node: Any, before: Any, path: str) -> dict[str, Any]:
         """A map; null empties it, an object adds to it, and each of its values starts afresh."""
         if node is None:
             return {}
-        value: dict[str, Any] = {} if before is _UNSET else before
+        value: dict[str, Any] = {} if before is _UNSET else before or {}  # an empty one may be a zero's
         for name, member in self.pairs(node, "map", path):
             value[name] = self.read(shape.shape, member, _UNSET, path)
         return value
@@ -235,7 +258,7 @@ class _Reader:
             raise _misfit(_kind(node), "slice", path, self.body)
         if not node:
             return value
-        if isinstance(before, _Slice):
+        if before is not _UNSET and (before or before.spare):  # the empty one of a zero stays as it is
             # Handed on and not copied: a member may be repeated as often as fits into a body.
             value.spare = before.spare
             value.spare.extend(reversed(before))
@@ -247,6 +270,18 @@ class _Reader:
         if not isinstance(node, Pairs):
             raise _misfit(_kind(node), kind, path, self.body)
         return node
+
+    def zero(self, shape: Shape) -> Any:
+        """What Go holds where nothing was said. Structs that nothing was said of are one, and never written to."""
+        if isinstance(shape, Scalar):
+            return shape.zero
+        if isinstance(shape, Nullable):
+            return None
+        if isinstance(shape, Struct):
+            if id(shape) not in self.zeros:
+                self.zeros[id(shape)] = {name: self.zero(inner) for name, inner in shape.fields.items()}
+            return self.zeros[id(shape)]
+        return {} if isinstance(shape, MapOf) else _Slice()
 
     def scalar(self, shape: Scalar, node: Any, before: Any, path: str) -> Any:
         """A value without declared parts; null leaves what was there."""
@@ -313,14 +348,3 @@ def _kind(node: Any) -> str:
     if isinstance(node, Pairs):
         return "object"
     return {str: "string", Escaped: "string", bool: "bool", list: "array"}[type(node)]
-
-
-def _zero(shape: Shape) -> Any:
-    """What Go holds where nothing was said."""
-    if isinstance(shape, Scalar):
-        return shape.zero
-    if isinstance(shape, Nullable):
-        return None
-    if isinstance(shape, Struct):
-        return {name: _zero(inner) for name, inner in shape.fields.items()}
-    return {} if isinstance(shape, MapOf) else _Slice()

@@ -240,6 +240,14 @@ TREE = Struct(TREE_FIELDS)
 TREE_FIELDS["next"] = Nullable(TREE)
 
 
+def test_structs_in_structs_are_read_as_deep_as_go_goes():
+    tree = _decode('{"next": ' * 9_998 + '{"name": "a", "next": {}}' + "}" * 9_998, TREE)
+    for _ in range(9_998):
+        assert tree["name"] == ""
+        tree = tree["next"]
+    assert tree == {"name": "a", "next": {"name": "", "next": None}}
+
+
 def test_repeated_structs_are_merged_far_down_too():
     tree = _decode('{"next": ' * 30 + '{"name": "a"}, "next": {"next": {}}' + "}" * 30, TREE)
     for _ in range(30):
