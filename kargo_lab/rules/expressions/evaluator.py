@@ -166,6 +166,8 @@ class _Compiler:
                 raise _ENDED
             wanted = key(frame)
             try:
+                if type(value) is str:
+                    frame.read(value)
                 return operators.fetch(frame.hit if leaves else value, wanted)
             except Failure as failure:
                 raise failure.at(position) from None
@@ -184,6 +186,7 @@ class _Compiler:
                 raise Failure("invalid operation: int(<nil>)", position)
             first = start(frame)
             try:
+                operators.account(value, frame)
                 return operators.sliced(value, first, last)
             except Failure as failure:
                 raise failure.at(position) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from kargo_lab.rules.expressions.dates import Time
@@ -16,6 +17,9 @@ CALL_STEPS = 100
 
 TEXT_STEPS = 5
 """What a character costs that is read by itself: the greater part of a microsecond at worst."""
+
+
+_STRAY = re.compile("[\udc80-\udcff]")
 
 
 class _Unreachable:
@@ -86,11 +90,19 @@ class Frame:
         if self.memory >= self.limits.memory:
             raise Failure("memory budget exceeded")
 
+    def read(self, *texts: str) -> None:
+        """Account for texts that are turned into bytes or back; stray bytes in them take an error handler each."""
+        for text in texts:
+            if text.isascii():
+                self.work(len(text) // 32)
+            else:
+                self.work(TEXT_STEPS * len(text) if _STRAY.search(text) else len(text) // 8)
+
     def made(self, length: int) -> None:
         """Account for a text of `length` characters before it is made."""
         if length > self.limits.text:
             raise Failure(f"the evaluation makes a text longer than {self.limits.text} characters")
-        self.work(length // 64)
+        self.work(length // 32)
 
 
 def element(frame: Frame) -> Value:

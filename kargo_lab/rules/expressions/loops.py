@@ -26,6 +26,9 @@ from kargo_lab.rules.expressions.values import (
 
 Run = Callable[[Frame], Value]
 
+GROUP_STEPS = 12
+"""What an element costs that finds its group, and the groups together."""
+
 
 class Loop:
     """A built-in with its parts built: what one evaluation of it needs to know."""
@@ -89,6 +92,8 @@ def build(node: nodes.Builtin, builder: Callable[[nodes.Node], Run]) -> Run:
         collection = loop.collection(frame)
         outer = frame.item, frame.index, frame.accumulated
         try:
+            if type(collection) is str or type(collection) in MAPS:  # of which a list is made
+                frame.walk(len(collection))
             found = elements(collection)
             frame.work(weight)
             return work(loop, frame, found)
@@ -202,7 +207,9 @@ def _find_last_index(loop: Loop, frame: Frame, found: Any) -> Value:
 
 def _group_by(loop: Loop, frame: Frame, found: Any) -> Value:
     groups = AnyMap(groups=True)
+    frame.work(GROUP_STEPS)
     for key in _walk(loop, frame, found):
+        frame.work(GROUP_STEPS)
         if key not in groups:
             groups.put(key, [])
         groups.get(key).append(element(frame))

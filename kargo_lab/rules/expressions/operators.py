@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,9 @@ from kargo_lab.rules.expressions.values import (
     wrapped,
 )
 
+POWER_STEPS = 10
+"""What a power costs beyond a step, and so a search for a pattern."""
+
 Operation = Callable[[Value, Value, Frame], Value]
 
 
@@ -47,6 +51,14 @@ def _mismatch(operator: str, left: Value, right: Value) -> Failure:
     return Failure(f"invalid operation: {type_name(left)} {operator} {type_name(right)}")
 
 
+def account(value: Value, frame: Frame) -> None:
+    """Account for a copy of a part of a text or list."""
+    if type(value) is str:
+        frame.read(value)
+    elif type(value) in LISTS:
+        frame.work(len(value) // 8)
+
+
 def add(left: Value, right: Value, frame: Frame) -> Value:
     """`+`: numbers, texts, times and durations."""
     kinds = type(left), type(right)
@@ -56,6 +68,8 @@ def add(left: Value, right: Value, frame: Frame) -> Value:
         return wrapped(int(left) + int(right))
     if kinds == (str, str):
         frame.made(len(left) + len(right))
+        if not (left.isascii() and right.isascii()):
+            frame.read(left, right)
         return rejoined(left + right)
     if kinds == (Time, Duration):
         return left.plus(right.nanoseconds)
@@ -124,8 +138,9 @@ def remainder(left: int, right: int) -> int:
     return -rest if left < 0 else rest
 
 
-def power(left: Value, right: Value, frame: Frame) -> Value:  # noqa: ARG001  (operators have one shape)
+def power(left: Value, right: Value, frame: Frame) -> Value:
     """`**` and `^`, always a float."""
+    frame.work(POWER_STEPS)
     if type(left) in NUMBERS and type(right) in NUMBERS:
         return raised(float(left), float(right))
     raise Failure(f"invalid operation: float({type_name(left if type(left) not in NUMBERS else right)})")
@@ -187,12 +202,13 @@ def _squared(base: float, times: int, factor: float, *, inverse: bool) -> float:
 
 
 def _ordering(symbol: str, decide: Callable[[Any, Any], bool]) -> Operation:
-    def compare(left: Value, right: Value, frame: Frame) -> bool:  # noqa: ARG001  (operators have one shape)
+    def compare(left: Value, right: Value, frame: Frame) -> bool:
         kinds = type(left), type(right)
         if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
             # Go compares an int with a float as two floats.
             return decide(float(left), float(right)) if float in kinds else decide(left, right)
         if kinds == (str, str):
+            frame.read(left, right)
             return decide(encoded(left), encoded(right))
         if kinds == (Time, Time) or kinds == (Duration, Duration):
             return decide(left.nanoseconds, right.nanoseconds)
@@ -269,7 +285,7 @@ def contains(needle: Value, box: Value, frame: Frame) -> bool:
         return False
     kind = type(box)
     if kind in LISTS:
-        frame.work(len(box))
+        frame.work(2 * len(box))
         return any(equal(element, needle, frame) for element in box)
     if kind is AnyMap:
         return needle in box
@@ -348,11 +364,20 @@ def sliced(owner: Value, start: Value, end: Value) -> Value:
     return list(part) if kind is tuple else part
 
 
+_REPEATED = re.compile(r"([1-9][0-9]{0,3})\}")
+REPEAT_STEPS = 40
+"""What a pattern costs that is compiled for each time that it repeats something; RE2 refuses more than so many."""
+MOST_REPEATS = 1000
+
+
 def matches(left: Value, right: Value, frame: Frame) -> bool:
     """`matches` with a pattern that is known only now."""
     if is_nil(left) or is_nil(right):
         return False
     frame.call(CALL_STEPS, (right,))
+    if type(right) is str:
+        times = [int(most) for most in _REPEATED.findall(right)]
+        frame.work(REPEAT_STEPS * len(times) * min(math.prod(times), MOST_REPEATS))
     try:
         return search(pattern(_text(right)), left, frame)
     except PatternError as error:
@@ -365,6 +390,7 @@ def search(regex: patterns.Regex, subject: Value, frame: Frame) -> bool:
         return False
     text = decoded(subject) if type(subject) is bytes else _text(subject)
     frame.made(len(text))
+    frame.work(POWER_STEPS)
     return regex.search(text)
 
 

@@ -51,6 +51,9 @@ def number(value: float) -> str:
     return f"{minus}{whole}.{fraction}" if fraction else minus + whole
 
 
+WRITTEN_STEPS = 16
+"""What each element of a value costs that is written as JSON."""
+
 PIECE_STEPS = 5
 """What each element of a value costs that is printed."""
 
@@ -139,12 +142,12 @@ def plain(value: Value, frame: Frame) -> object:
     if kind is bytes:
         return base64.b64encode(value).decode()
     if kind in LISTS:
-        frame.walk(len(value))
+        frame.work(WRITTEN_STEPS * len(value))
         return [plain(item, frame) for item in value]
     if kind is AnyMap or kind is Function:
         raise Failure(f"json: unsupported type: {type_name(value)}")
     if kind in MAPS:
-        frame.walk(len(value))
+        frame.work(WRITTEN_STEPS * len(value))
         return {key: plain(item, frame) for key, item in value.items()}
     if kind is Struct:
         return {name[0].lower() + name[1:]: plain(item, frame) for name, item in value.fields.items()}

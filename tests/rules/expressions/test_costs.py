@@ -101,6 +101,47 @@ def test_a_payload_of_a_megabyte_is_within_the_limits(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        pytest.param('u + "b"', 1000 // 8 + 1001 // 32, id="beyond ASCII, texts are put together as bytes"),
+        pytest.param('x + "b"', 5 * 1000 + 1001 // 32, id="stray bytes cost most"),
+        pytest.param("upper(u)", 10 + 1000 // 32 + 5 * 1000, id="characters beyond ASCII are looked at one by one"),
+        pytest.param("u[1]", 1000 // 8, id="a byte of a text"),
+        pytest.param("get(u, 1)", 10 + 1000 // 8, id="got"),
+        pytest.param("first(u)", 10 + 1000 // 8, id="first"),
+        pytest.param("xs[1:]", 1000 // 8, id="a part of a list"),
+        pytest.param("take(xs, 1)", 10 + 1000 // 8, id="taken"),
+        pytest.param("trim(u, u)", 10 + 1000 // 32 * 2 + 1000 * 1000 // 32, id="each character among all others"),
+        pytest.param("u matches p", 100 + 10 + 5 * 11 + 1000 // 32 + 40 * 2 * 600, id="repeats in repeats"),
+        pytest.param("u matches q", 100 + 10 + 5 * 12 + 1000 // 32 + 40 * 2 * 1000, id="more than RE2 allows"),
+    ],
+)
+def test_the_size_of_what_is_read_is_paid_for(text, least):
+    variables = {
+        "u": "\u00e9" * 1000,
+        "x": "\udc80" * 1000,
+        "xs": [0] * 1000,
+        "p": "(\u00e9{20}){30}",
+        "q": "x{999}y{999}",
+    }
+
+    def run(steps: int) -> None:
+        expressions.compile(text, limits=Limits(steps=steps)).run(variables)
+
+    run(least)
+    with pytest.raises(ExpressionError, match="steps"):
+        run(least - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "place"),
+    [("abcabc", "bc", 4), ("abc", "", 3), ("", "", 0), ("\u00e9a", "a", 2), ("a", "b", -1), ("aaa", "aa", 1)],
+)
+def test_the_last_occurrence_is_found_backwards(text, part, place):
+    assert expressions.compile("lastIndexOf(a, b)").run({"a": text, "b": part}) == place
+
+
+@pytest.mark.parametrize(
     ("text", "depth"),
     [
         ("1", 1),

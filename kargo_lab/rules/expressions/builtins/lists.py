@@ -54,7 +54,9 @@ def _len(_: Frame, value: Value) -> int:
 def _end(index: int) -> Callable[[Frame, Value], Value]:
     """`first` and `last`: whatever goes wrong is nil."""
 
-    def apply(_: Frame, value: Value) -> Value:
+    def apply(frame: Frame, value: Value) -> Value:
+        if type(value) is str:
+            frame.read(value)
         try:
             return operators.fetch(value, index)
         except Failure:
@@ -63,10 +65,12 @@ def _end(index: int) -> Callable[[Frame, Value], Value]:
     return apply
 
 
-def _get(_: Frame, owner: Value, key: Value) -> Value:
+def _get(frame: Frame, owner: Value, key: Value) -> Value:
     kind = type(owner)
     if owner is None:
         return None
+    if kind is str:
+        frame.read(owner)
     if kind is str or kind in LISTS:
         return operators.element(owner, key, safe=True)
     if kind is AnyMap:
@@ -86,7 +90,7 @@ def _listed(verb: str, value: Value) -> Value:
     return loops.elements(value)
 
 
-def _take(_: Frame, values: Value, count: Value) -> Value:
+def _take(frame: Frame, values: Value, count: Value) -> Value:
     kind = type(count)
     number: Value = None
     if kind in INTEGERS and kind is not Byte:
@@ -97,6 +101,7 @@ def _take(_: Frame, values: Value, count: Value) -> Value:
         number = count.nanoseconds
     if type(values) not in LISTS or type(values) is tuple or number is None or number < 0:
         raise Failure(f"cannot take {type_name(count)} elements from {type_name(values)}")
+    operators.account(values, frame)
     part = values[: min(number, len(values))]
     return type(values)(part) if isinstance(values, list) else part
 

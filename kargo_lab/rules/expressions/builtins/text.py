@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from kargo_lab.errors import RuleError
 from kargo_lab.rules import json as gojson
 from kargo_lab.rules.expressions import printing
-from kargo_lab.rules.expressions.frame import CALL_STEPS, Frame
+from kargo_lab.rules.expressions.frame import CALL_STEPS, TEXT_STEPS, Frame
 from kargo_lab.rules.expressions.values import (
     Failure,
     NilStrings,
@@ -25,6 +25,9 @@ from kargo_lab.rules.expressions.values import (
     to_int,
     type_name,
 )
+
+VALUE_STEPS = 6
+"""What each value costs that is read from JSON, beyond its characters."""
 
 _BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
@@ -42,9 +45,39 @@ def _texts(call: Callable[..., Value]) -> Callable[..., Value]:
     def apply(frame: Frame, *arguments: Value) -> Value:
         texts = [string(value) for value in arguments]
         frame.made(sum(map(len, texts)))
+        frame.read(*texts)
         return call(*texts)
 
     return apply
+
+
+def _mapped(call: Callable[[str], str]) -> Callable[[Frame, Value], str]:
+    """`upper` and `lower`, which may have to look at each character beyond ASCII by itself."""
+
+    def apply(frame: Frame, value: Value) -> str:
+        text = string(value)
+        frame.made(len(text))
+        if not text.isascii():
+            frame.work(TEXT_STEPS * len(text))
+        return call(text)
+
+    return apply
+
+
+def _trim(frame: Frame, text: Value, cut: Value = _BLANKS) -> str:
+    text, cut = string(text), string(cut)
+    frame.made(len(text))
+    if cut is not _BLANKS:
+        frame.made(len(cut))
+        frame.work(len(text) * len(cut) // 32)  # each character of the one may be looked for in all the other
+    return str(text.strip(cut))
+
+
+def _last_index(text: str, part: str) -> int:
+    """Found backwards: Python looks for a first occurrence in linear time, for a last in the product of lengths."""
+    data, wanted = encoded(text), encoded(part)
+    found = data[::-1].find(wanted[::-1])
+    return found if found < 0 else len(data) - len(wanted) - found
 
 
 def _upper(text: str) -> str:
@@ -58,10 +91,6 @@ def _upper(text: str) -> str:
 def _lower(text: str) -> str:
     lower = text.replace("\u03a3", "\u03c3").lower()  # Python looks whether a sigma ends a word; Go does not.
     return lower if len(lower) == len(text) else "".join(character.lower()[0] for character in text)
-
-
-def _index(find: Callable[[bytes, bytes], int]) -> Callable[[str, str], int]:
-    return lambda text, part: find(encoded(text), encoded(part))
 
 
 def _split(*, keep: bool) -> Callable[..., Value]:
@@ -92,6 +121,8 @@ def _replace(frame: Frame, text: Value, old: Value, new: Value, limit: Value = -
     if most >= 0:
         hits = min(hits, most)
     frame.made(len(text) + hits * max(len(new) - len(old), 0))
+    frame.read(text)
+    frame.work(hits // 4)
     return joined([text.replace(old, new, max(most, -1))])
 
 
@@ -130,13 +161,15 @@ def _from_base64(text: str) -> str:
 def _to_json(frame: Frame, value: Value) -> str:
     text = printing.json_text(value, frame, indent="  ")
     frame.made(len(text))
+    frame.read(text)
     return text
 
 
 def _from_json(frame: Frame, value: Value) -> Value:
     text = string(value)
     frame.made(len(text))
-    frame.work(CALL_STEPS // 2 + len(text))
+    frame.read(text)
+    frame.work(CALL_STEPS // 2 + len(text) + VALUE_STEPS * sum(map(text.count, ",[{")))
     try:
         return gojson.loads(encoded(text))
     except RuleError as error:
@@ -148,15 +181,15 @@ def _string(frame: Frame, value: Value) -> str:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {
-    "trim": _texts(lambda text, cut=_BLANKS: text.strip(cut)),
+    "trim": _trim,
     "trimPrefix": _texts(lambda text, part=" ": text.removeprefix(part)),
     "trimSuffix": _texts(lambda text, part=" ": text.removesuffix(part)),
-    "upper": _texts(_upper),
-    "lower": _texts(_lower),
+    "upper": _mapped(_upper),
+    "lower": _mapped(_lower),
     "hasPrefix": _texts(str.startswith),
     "hasSuffix": _texts(str.endswith),
-    "indexOf": _texts(_index(bytes.find)),
-    "lastIndexOf": _texts(_index(bytes.rfind)),
+    "indexOf": _texts(lambda text, part: encoded(text).find(encoded(part))),
+    "lastIndexOf": _texts(_last_index),
     "toBase64": _texts(_to_base64),
     "fromBase64": _texts(_from_base64),
     "fromJSON": _from_json,
