@@ -156,7 +156,7 @@ def _plain(tree: Any, body: bytes) -> Any:
         members, target = unfinished[-1]
         for member in members:
             node = member[1] if isinstance(target, dict) else member
-            value = _scalar(node, body) if isinstance(node, str) else node
+            value = _scalar(node, body)
             if isinstance(node, list):
                 value = {} if isinstance(node, Pairs) else []
                 unfinished.append((iter(node), value))
@@ -171,7 +171,7 @@ def _plain(tree: Any, body: bytes) -> Any:
     return out[0]
 
 
-def _scalar(node: str, body: bytes) -> str | float:
+def _scalar(node: Any, body: bytes) -> Any:
     if isinstance(node, Number):
         return _float(node, body, "")
     return str(node) if isinstance(node, Escaped) else node

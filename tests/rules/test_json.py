@@ -255,6 +255,12 @@ def test_repeated_structs_are_merged_far_down_too():
     assert tree == {"name": "a", "next": {"name": "", "next": None}}
 
 
+def test_maps_in_maps_and_lists_begin_afresh():
+    shape = Struct({"l": ListOf(MapOf(TEXT)), "m": MapOf(MapOf(TEXT))})
+    found = _decode('{"l": [{"a": "b"}, {}], "m": {"k": {"a": "b"}}}', shape)
+    assert found == {"l": [{"a": "b"}, {}], "m": {"k": {"a": "b"}}}
+
+
 def test_a_misfit_far_down_is_refused():
     with pytest.raises(JSONError, match=r"into Go struct field next.+next\.name of type string"):
         _decode('{"next": ' * 30 + '{"name": 1}' + "}" * 30, TREE)
